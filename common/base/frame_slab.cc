@@ -1,0 +1,83 @@
+// Thread-local free lists for coroutine frames.
+
+#include "common/base/frame_slab.h"
+
+#include <new>
+
+#include "common/base/check.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define TLSPOST_FRAMES_ON_HEAP 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TLSPOST_FRAMES_ON_HEAP 1
+#endif
+#endif
+#ifndef TLSPOST_FRAMES_ON_HEAP
+#define TLSPOST_FRAMES_ON_HEAP 0
+#endif
+
+namespace tlspost {
+namespace {
+
+constexpr size_t kClassBytes = 64;
+// Frames above 4 KiB are against the coroutine rules (no arrays in a frame);
+// they work, but come from the heap each time.
+constexpr size_t kClasses = 4096 / kClassBytes;
+
+struct FreeBlock {
+  FreeBlock* next;
+};
+
+struct Slab {
+  FreeBlock* free[kClasses] = {};
+  FrameUse use;
+
+  ~Slab() {
+    for (FreeBlock*& head : free) {
+      while (head != nullptr) {
+        FreeBlock* block = head;
+        head = block->next;
+        ::operator delete(block);
+      }
+    }
+  }
+};
+
+thread_local Slab slab;
+
+constexpr size_t ClassOf(size_t size) { return (size - 1) / kClassBytes; }
+
+}  // namespace
+
+void* AllocateFrame(size_t size) {
+  TLSPOST_REQUIRE(size > 0);
+  ++slab.use.frames;
+  slab.use.bytes += static_cast<int64_t>(size);
+  const size_t size_class = ClassOf(size);
+  if (TLSPOST_FRAMES_ON_HEAP || size_class >= kClasses) {
+    return ::operator new(size);
+  }
+  FreeBlock*& head = slab.free[size_class];
+  if (head == nullptr) return ::operator new((size_class + 1) * kClassBytes);
+  FreeBlock* block = head;
+  head = block->next;
+  return block;
+}
+
+void FreeFrame(void* frame, size_t size) {
+  --slab.use.frames;
+  slab.use.bytes -= static_cast<int64_t>(size);
+  const size_t size_class = ClassOf(size);
+  if (TLSPOST_FRAMES_ON_HEAP || size_class >= kClasses) {
+    ::operator delete(frame);
+    return;
+  }
+  auto* block = static_cast<FreeBlock*>(frame);
+  block->next = slab.free[size_class];
+  slab.free[size_class] = block;
+}
+
+FrameUse ThisThreadFrameUse() { return slab.use; }
+
+}  // namespace tlspost

@@ -1,0 +1,79 @@
+// socket, bind, listen, and what their errors mean to an administrator.
+
+#include "common/io/listen_socket.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "absl/strings/str_format.h"
+
+namespace tlspost::io {
+namespace {
+
+absl::Status BindError(const Endpoint& endpoint, int error) {
+  std::string remedy;
+  switch (error) {
+    case EADDRINUSE:
+      remedy =
+          "another process has it; find it with ss -ltnp and stop it, or "
+          "choose another port";
+      break;
+    case EACCES:
+      remedy =
+          "ports below 1024 need root or CAP_NET_BIND_SERVICE; or choose "
+          "another port";
+      break;
+    case EADDRNOTAVAIL:
+      remedy = "no interface of this machine has this address";
+      break;
+    default:
+      remedy = "see bind(2)";
+  }
+  return absl::FailedPreconditionError(
+      absl::StrFormat("cannot listen on %s: %s: %s", endpoint.ToString(),
+                      strerror(error), remedy));
+}
+
+absl::StatusOr<int> BindSocket(const Endpoint& endpoint, bool reuse_port) {
+  const int fd = socket(endpoint.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return BindError(endpoint, errno);
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (reuse_port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+  sockaddr_storage address;
+  const socklen_t length = endpoint.ToSockaddr(address);
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), length) != 0) {
+    const int error = errno;
+    close(fd);
+    return BindError(endpoint, error);
+  }
+  return fd;
+}
+
+}  // namespace
+
+absl::StatusOr<int> OpenListenSocket(const Endpoint& endpoint,
+                                     const ListenOptions& options) {
+  const absl::StatusOr<int> fd = BindSocket(endpoint, options.reuse_port);
+  if (!fd.ok()) return fd;
+  if (listen(*fd, options.backlog) != 0) {
+    const int error = errno;
+    close(*fd);
+    return BindError(endpoint, error);
+  }
+  return fd;
+}
+
+absl::Status CheckNotInUse(const Endpoint& endpoint) {
+  if (endpoint.port() == 0) return absl::OkStatus();  // the kernel chooses
+  const absl::StatusOr<int> fd = BindSocket(endpoint, /*reuse_port=*/false);
+  if (!fd.ok()) return fd.status();
+  close(*fd);
+  return absl::OkStatus();
+}
+
+}  // namespace tlspost::io

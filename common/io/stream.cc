@@ -1,0 +1,182 @@
+// What every loop's streams do alike: inbox, one reader, one writer, closing.
+
+#include "common/io/stream.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "common/base/check.h"
+#include "common/base/status.h"
+
+namespace tlspost::io {
+
+// --- ReadOp ---------------------------------------------------------------
+
+ReadOp::ReadOp(Stream& stream, Time deadline)
+    : Op(stream.loop(), deadline), stream_(stream), result_(Chunk()) {}
+
+void ReadOp::Begin() { stream_.StartRead(*this); }
+
+void ReadOp::OnDeadline() {
+  stream_.CancelRead(absl::DeadlineExceededError("timeout"));
+}
+
+// --- WriteOp --------------------------------------------------------------
+
+WriteOp::WriteOp(Stream& stream, std::string_view first,
+                 std::string_view second, Time deadline)
+    : Op(stream.loop(), deadline), stream_(stream), slices_{first, second} {}
+
+void WriteOp::Begin() { stream_.StartWrite(*this); }
+
+void WriteOp::OnDeadline() {
+  cancel_reason_ = absl::DeadlineExceededError("timeout");
+  stream_.CancelWriting();
+}
+
+void WriteOp::Advance(size_t count) {
+  for (std::string_view& slice : slices_) {
+    const size_t taken = std::min(count, slice.size());
+    slice.remove_prefix(taken);
+    count -= taken;
+  }
+  TLSPOST_CHECK(count == 0);
+}
+
+// --- Stream ---------------------------------------------------------------
+
+Stream::~Stream() {
+  // An op under way would be left waiting for ever.
+  TLSPOST_CHECK(reader_ == nullptr && writer_ == nullptr);
+}
+
+void Stream::SetWantsInput(bool wants) {
+  if (wants_input_ == wants) return;
+  wants_input_ = wants;
+  if (wants) {
+    StartReceiving();
+  } else {
+    StopReceiving();
+  }
+}
+
+void Stream::Watch() {
+  if (!closed_ && !ended_ && inbox_octets_ < kReadHighWater) {
+    SetWantsInput(true);
+  }
+}
+
+void Stream::StartRead(ReadOp& op) {
+  TLSPOST_REQUIRE(reader_ == nullptr);
+  reader_ = &op;
+  if (!inbox_.empty()) {
+    Chunk chunk = std::move(inbox_.front());
+    inbox_.erase(inbox_.begin());
+    if (inbox_.empty()) std::vector<Chunk>().swap(inbox_);
+    inbox_octets_ -= chunk.size();
+    CompleteRead(std::move(chunk));
+    return;
+  }
+  if (closed_) return CompleteRead(absl::CancelledError("closed here"));
+  if (ended_) {
+    if (end_reason_.ok()) return CompleteRead(Chunk());
+    return CompleteRead(end_reason_);
+  }
+  SetWantsInput(true);
+}
+
+void Stream::CompleteRead(absl::StatusOr<Chunk> result) {
+  ReadOp& op = *std::exchange(reader_, nullptr);
+  op.result_ = std::move(result);
+  op.Finish();
+}
+
+void Stream::CancelRead(absl::Status reason) {
+  if (reader_ != nullptr) CompleteRead(std::move(reason));
+}
+
+void Stream::Deliver(Chunk chunk) {
+  if (closed_) return;
+  if (reader_ != nullptr && inbox_.empty()) {
+    CompleteRead(std::move(chunk));
+    return;
+  }
+  inbox_octets_ += chunk.size();
+  inbox_.push_back(std::move(chunk));
+  if (inbox_octets_ >= kReadHighWater) SetWantsInput(false);
+}
+
+void Stream::DeliverEnd(absl::Status reason) {
+  if (closed_ || ended_) return;
+  ended_ = true;
+  end_reason_ = std::move(reason);
+  wants_input_ = false;
+  if (reader_ == nullptr) return;
+  if (end_reason_.ok()) return CompleteRead(Chunk());
+  CompleteRead(end_reason_);
+}
+
+size_t Stream::DiscardInput() {
+  TLSPOST_REQUIRE(reader_ == nullptr);
+  std::vector<Chunk>().swap(inbox_);
+  return std::exchange(inbox_octets_, 0);
+}
+
+void Stream::StartWrite(WriteOp& op) {
+  TLSPOST_REQUIRE(writer_ == nullptr);
+  writer_ = &op;
+  if (closed_) return FinishWrite(absl::CancelledError("closed here"));
+  if (op.all_written()) return FinishWrite(absl::OkStatus());
+  StartWriting(op);
+}
+
+void Stream::FinishWrite(absl::Status result) {
+  WriteOp& op = *std::exchange(writer_, nullptr);
+  if (!result.ok() && !op.cancel_reason_.ok()) {
+    result = std::move(op.cancel_reason_);
+  }
+  op.result_ = std::move(result);
+  op.Finish();
+}
+
+void Stream::Close() {
+  if (closed_) return;
+  closed_ = true;
+  wants_input_ = false;
+  std::vector<Chunk>().swap(inbox_);
+  inbox_octets_ = 0;
+  CancelRead(absl::CancelledError("closed here"));
+  if (writer_ != nullptr) {
+    if (writer_->cancel_reason_.ok()) {
+      writer_->cancel_reason_ = absl::CancelledError("closed here");
+    }
+    CancelWriting();
+  }
+  DoClose();
+}
+
+// --- ConnectOp ------------------------------------------------------------
+
+ConnectOp::ConnectOp(Loop& loop, const Endpoint& endpoint, Time deadline)
+    : Op(loop, deadline),
+      endpoint_(endpoint),
+      result_(absl::UnknownError("connect under way")) {}
+
+void ConnectOp::Begin() { loop().StartConnect(*this); }
+
+void ConnectOp::OnDeadline() {
+  timed_out_ = true;
+  Cancel();
+}
+
+void ConnectOp::Complete(absl::StatusOr<std::unique_ptr<Stream>> result) {
+  completed_ = true;
+  if (timed_out_ && !result.ok()) {
+    result = absl::DeadlineExceededError(
+        absl::StrFormat("connect to %s: timeout", endpoint_.ToString()));
+  }
+  result_ = std::move(result);
+  Finish();
+}
+
+}  // namespace tlspost::io

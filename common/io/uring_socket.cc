@@ -1,0 +1,246 @@
+// Receiving, sending and accepting over io_uring.
+
+#include "common/io/uring_socket.h"
+
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_format.h"
+#include "common/base/check.h"
+
+namespace tlspost::io {
+namespace {
+
+absl::Status PeerError(int error) {
+  return absl::UnavailableError(strerror(error));
+}
+
+Endpoint EndpointBy(int (*ask)(int, sockaddr*, socklen_t*), int fd) {
+  sockaddr_storage storage = {};
+  socklen_t length = sizeof(storage);
+  if (ask(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) {
+    return Endpoint();
+  }
+  return Endpoint::FromSockaddr(reinterpret_cast<sockaddr*>(&storage), length);
+}
+
+// Replies are small and written whole: waiting for more to send only delays.
+void DisableNagle(int fd) {
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+}  // namespace
+
+Endpoint LocalEndpoint(int fd) { return EndpointBy(getsockname, fd); }
+Endpoint PeerEndpoint(int fd) { return EndpointBy(getpeername, fd); }
+
+// --- UringSocket ----------------------------------------------------------
+
+UringSocket::~UringSocket() {
+  close(fd_);
+  loop_.CountSocket(-1);
+}
+
+void UringSocket::Receive() {
+  // While a cancel is on its way its completion re-arms.
+  if (armed_ || stream_ == nullptr) return;
+  ListNode<UringSocket>::Unlink();
+  io_uring_sqe* entry = loop_.NextEntry(this);
+  io_uring_prep_recv_multishot(entry, fd_, nullptr, 0, 0);
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = UringBuffers::kGroup;
+  armed_ = true;
+  cancelled_ = false;
+}
+
+void UringSocket::StopReceive() {
+  ListNode<UringSocket>::Unlink();
+  if (!armed_ || cancelled_) return;
+  cancelled_ = true;
+  loop_.Cancel(this);
+}
+
+void UringSocket::Abandon() {
+  stream_ = nullptr;
+  StopReceive();
+  if (!armed_) delete this;
+}
+
+void UringSocket::OnCompletion(int result, uint32_t flags) {
+  if ((flags & IORING_CQE_F_MORE) == 0) armed_ = false;
+  Deliver(result, flags);
+  if (armed_) return;
+  if (stream_ == nullptr) {
+    delete this;
+  } else if (result == -ENOBUFS) {
+    if (stream_->wants_input()) loop_.AddStarved(*this);
+  } else if (stream_->wants_input()) {
+    Receive();  // the kernel ended the multishot, or a cancel was overtaken
+  }
+}
+
+void UringSocket::Deliver(int result, uint32_t flags) {
+  if (result > 0) {
+    Chunk chunk = loop_.buffers().Take(flags >> IORING_CQE_BUFFER_SHIFT,
+                                       static_cast<size_t>(result));
+    if (stream_ == nullptr) return;
+    // A buffer must not wait for a slow session while others need one.
+    if (loop_.buffers().scarce() && !stream_->has_reader()) {
+      chunk = loop_.blocks().Copy(chunk.view());
+    }
+    stream_->Deliver(std::move(chunk));
+    return;
+  }
+  if (stream_ == nullptr || result == -ECANCELED || result == -ENOBUFS) return;
+  stream_->DeliverEnd(result == 0 ? absl::OkStatus() : PeerError(-result));
+}
+
+// --- UringStream ----------------------------------------------------------
+
+UringStream::UringStream(UringLoop& loop, int fd, Endpoint peer)
+    : Stream(loop, std::move(peer)),
+      socket_(new UringSocket(loop, fd, *this)) {
+  if (!this->peer().is_unix()) DisableNagle(fd);
+}
+
+UringStream::~UringStream() {
+  Close();
+  socket_->Abandon();
+}
+
+Endpoint UringStream::local() const { return LocalEndpoint(socket_->fd()); }
+
+void UringStream::ShutdownWrite() { shutdown(socket_->fd(), SHUT_WR); }
+
+void UringStream::DoClose() {
+  // The descriptor itself is closed once the kernel has given up the receive.
+  socket_->StopReceive();
+}
+
+void UringStream::StartWriting(WriteOp& op) { Submit(op); }
+
+void UringStream::Submit(WriteOp& op) {
+  auto& slices = op.slices();
+  io_uring_sqe* entry = uring().NextEntry(this);
+  const int flags = MSG_NOSIGNAL | MSG_WAITALL;
+  if (slices[0].empty() || slices[1].empty()) {
+    const std::string_view slice = slices[0].empty() ? slices[1] : slices[0];
+    io_uring_prep_send(entry, socket_->fd(), slice.data(), slice.size(), flags);
+    return;
+  }
+  gather_ = std::make_unique<Gather>();
+  for (int i = 0; i < 2; ++i) {
+    gather_->slices[i].iov_base = const_cast<char*>(slices[i].data());
+    gather_->slices[i].iov_len = slices[i].size();
+  }
+  gather_->header.msg_iov = gather_->slices;
+  gather_->header.msg_iovlen = 2;
+  io_uring_prep_sendmsg(entry, socket_->fd(), &gather_->header, flags);
+}
+
+void UringStream::OnCompletion(int result, uint32_t /*flags*/) {
+  gather_.reset();
+  WriteOp* op = writer();
+  TLSPOST_CHECK(op != nullptr);
+  if (result < 0) {
+    FinishWrite(result == -ECANCELED ? absl::CancelledError("cancelled")
+                                     : PeerError(-result));
+    return;
+  }
+  op->Advance(static_cast<size_t>(result));
+  if (op->all_written()) return FinishWrite(absl::OkStatus());
+  if (closed()) return FinishWrite(absl::CancelledError("closed here"));
+  Submit(*op);
+}
+
+// --- UringListener --------------------------------------------------------
+
+// The multishot accept. It outlives the listener until the kernel has given
+// it up.
+class UringListener::Accepting final : public Completion {
+ public:
+  Accepting(UringLoop& loop, int fd, UringListener& listener)
+      : loop_(loop), fd_(fd), listener_(&listener) {}
+
+  int fd() const { return fd_; }
+
+  void Start() {
+    if (armed_) return;
+    armed_ = true;
+    // Not SOCK_NONBLOCK: io_uring would then report EAGAIN instead of waiting.
+    io_uring_prep_multishot_accept(loop_.NextEntry(this), fd_, nullptr, nullptr,
+                                   SOCK_CLOEXEC);
+  }
+
+  void Abandon() {
+    listener_ = nullptr;
+    if (armed_) {
+      loop_.Cancel(this);
+    } else {
+      delete this;
+    }
+  }
+
+ private:
+  ~Accepting() { close(fd_); }
+
+  void OnCompletion(int result, uint32_t flags) override {
+    if ((flags & IORING_CQE_F_MORE) == 0) armed_ = false;
+    if (result >= 0) {
+      HandOut(result);
+    } else if (listener_ != nullptr && result != -ECANCELED &&
+               result != -ECONNABORTED) {
+      listener_->Deliver(absl::ResourceExhaustedError(
+          absl::StrFormat("accept: %s", strerror(-result))));
+      return;  // the next Accept starts again
+    }
+    if (armed_) return;
+    if (listener_ == nullptr) {
+      delete this;
+    } else if (!listener_->closed()) {
+      Start();
+    }
+  }
+
+  void HandOut(int fd) {
+    if (listener_ == nullptr) {
+      close(fd);
+      return;
+    }
+    listener_->Deliver(
+        std::make_unique<UringStream>(loop_, fd, PeerEndpoint(fd)));
+  }
+
+  UringLoop& loop_;
+  const int fd_;
+  UringListener* listener_;
+  bool armed_ = false;
+};
+
+UringListener::UringListener(UringLoop& loop, int fd)
+    : Listener(loop), accepting_(new Accepting(loop, fd, *this)) {}
+
+UringListener::~UringListener() {
+  Close();
+  if (accepting_ != nullptr) accepting_->Abandon();
+}
+
+Endpoint UringListener::local() const {
+  TLSPOST_REQUIRE(accepting_ != nullptr);
+  return LocalEndpoint(accepting_->fd());
+}
+
+void UringListener::StartAccepting() { accepting_->Start(); }
+
+void UringListener::DoClose() {
+  accepting_->Abandon();
+  accepting_ = nullptr;
+}
+
+}  // namespace tlspost::io

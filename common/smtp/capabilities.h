@@ -1,0 +1,59 @@
+// What a mail server can do, as its EHLO reply tells, and what we tell of it.
+//
+// We offer a client nothing that the backend may not do, and nothing that we
+// do not carry through ourselves. Refuses nothing: envelope.h judges commands
+// by these facts.
+
+#ifndef TLSPOST_COMMON_SMTP_CAPABILITIES_H_
+#define TLSPOST_COMMON_SMTP_CAPABILITIES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/smtp/xclient.h"
+
+namespace tlspost::smtp {
+
+struct EhloCapabilities {
+  bool pipelining = false;
+  std::optional<uint64_t> size;  // 0: SIZE without a fixed limit
+  bool eight_bit_mime = false;
+  bool smtputf8 = false;
+  bool dsn = false;
+  bool enhanced_status_codes = false;
+  bool chunking = false;
+  bool binary_mime = false;
+  bool starttls = false;
+  bool vrfy = false;
+  bool etrn = false;
+  bool help = false;
+  AttributeSet xclient;   // empty: not offered, or not to us
+  AttributeSet xforward;  // likewise
+  std::string auth;       // "AUTH PLAIN LOGIN", verbatim; "": not offered
+
+  friend bool operator==(const EhloCapabilities&,
+                         const EhloCapabilities&) = default;
+};
+
+// Reads the whole reply to an EHLO, multi-line, line ends included. Words it
+// does not know are left out; a HELO reply gives no capabilities.
+EhloCapabilities ParseEhlo(std::string_view reply_text);
+
+// What we offer as long as no backend has ever been reached (edge 7): only
+// what we do ourselves.
+EhloCapabilities MinimumCapabilities();
+
+// The smaller of two limits of a message's octets, 0 standing for none.
+uint64_t SmallerLimit(uint64_t a, uint64_t b);
+
+// Our own reply to EHLO: `backend` cut to what we implement, STARTTLS if
+// `offer_starttls`, SIZE the smaller of the backend's and `size_limit`.
+std::string FormatEhloReply(std::string_view hostname,
+                            const EhloCapabilities& backend,
+                            bool offer_starttls, uint64_t size_limit);
+
+}  // namespace tlspost::smtp
+
+#endif  // TLSPOST_COMMON_SMTP_CAPABILITIES_H_

@@ -1,0 +1,66 @@
+#include "common/smtp/line_buffer.h"
+
+#include "common/base/check.h"
+
+namespace tlspost::smtp {
+namespace {
+
+// RFC 5321 section 2.3.8 ends lines with CRLF; people who type into nc end
+// them with LF alone, and a command line may.
+std::string_view WithoutCr(std::string_view line) {
+  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  return line;
+}
+
+}  // namespace
+
+LineBuffer::LineBuffer(size_t limit) : limit_(limit) {
+  TLSPOST_REQUIRE(limit > 0);
+}
+
+LineBuffer::Result LineBuffer::Next(std::string_view unread) {
+  if (taken_) Clear();
+  const size_t line_feed = unread.find('\n');
+  const bool whole = line_feed != std::string_view::npos;
+  const std::string_view piece = unread.substr(0, line_feed);
+  if (!skipping_ && carry_.empty() && whole) {
+    const std::string_view line = WithoutCr(piece);
+    const Kind kind = line.size() > limit_ ? Kind::kTooLong : Kind::kLine;
+    return {kind, kind == Kind::kLine ? line : "", line_feed + 1};
+  }
+  // One octet over the limit may yet prove to be the CR of the line end.
+  if (!skipping_ && carry_.size() + piece.size() > limit_ + 1) {
+    Clear();
+    skipping_ = true;
+  }
+  if (skipping_) return Skip(line_feed, unread);
+  // In one step to the limit: growing by doubling would pass it.
+  if (carry_.size() + piece.size() > carry_.capacity()) {
+    carry_.reserve(limit_ + 1);
+  }
+  carry_.append(piece);
+  if (!whole) return {Kind::kNeedMore, "", unread.size()};
+  const std::string_view line = WithoutCr(carry_);
+  if (line.size() > limit_) {
+    Clear();
+    return {Kind::kTooLong, "", line_feed + 1};
+  }
+  taken_ = true;
+  return {Kind::kLine, line, line_feed + 1};
+}
+
+LineBuffer::Result LineBuffer::Skip(size_t line_feed, std::string_view unread) {
+  if (line_feed == std::string_view::npos) {
+    return {Kind::kNeedMore, "", unread.size()};
+  }
+  skipping_ = false;
+  return {Kind::kTooLong, "", line_feed + 1};
+}
+
+void LineBuffer::Clear() {
+  std::string().swap(carry_);  // clear() would keep the memory
+  taken_ = false;
+  skipping_ = false;
+}
+
+}  // namespace tlspost::smtp

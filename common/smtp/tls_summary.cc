@@ -1,0 +1,98 @@
+#include "common/smtp/tls_summary.h"
+
+#include "common/base/check.h"
+#include "common/smtp/text.h"
+
+namespace tlspost::smtp {
+namespace {
+
+// " (CURVE)", or " (N bits)", or nothing.
+void AppendKind(std::string_view curve, int bits, std::string& out) {
+  if (!curve.empty()) {
+    out.append(" (").append(curve).append(")");
+  } else if (bits > 0) {
+    out.append(" (").append(std::to_string(bits)).append(" bits)");
+  }
+}
+
+// "SIDE-signature RSA-PSS (2048 bits) SIDE-digest SHA256", behind a blank when
+// something stands before it.
+void AppendSignature(std::string_view side, const TlsSignature& signature,
+                     std::string& out) {
+  if (signature.algorithm.empty()) return;
+  if (!out.empty()) out += ' ';
+  out.append(side).append("-signature ").append(signature.algorithm);
+  AppendKind(signature.curve, signature.bits, out);
+  if (signature.digest.empty()) return;
+  out.append(" ").append(side).append("-digest ").append(signature.digest);
+}
+
+// Up to TLS 1.2 the cipher's name tells key exchange and signature, and
+// Postfix prints nothing more (protocol.md appendix C).
+bool CipherNameSaysAll(const TlsDescription& tls) {
+  return tls.protocol == "TLSv1.2" || tls.protocol == "TLSv1.1" ||
+         tls.protocol == "TLSv1" || tls.protocol == "SSLv3";
+}
+
+}  // namespace
+
+std::string TlsCipherClause(const TlsDescription& tls) {
+  std::string text = tls.protocol;
+  text.append(" with cipher ").append(tls.cipher);
+  text.append(" (").append(std::to_string(tls.used_bits));
+  text.append("/").append(std::to_string(tls.algorithm_bits));
+  return text.append(" bits)");
+}
+
+std::string TlsKeyExchangeClause(const TlsDescription& tls) {
+  std::string text;
+  if (CipherNameSaysAll(tls)) return text;
+  if (!tls.key_exchange.empty()) {
+    text.append("key-exchange ").append(tls.key_exchange);
+    AppendKind(tls.key_exchange_group, tls.key_exchange_bits, text);
+  }
+  AppendSignature("server", tls.server_signature, text);
+  return text;
+}
+
+std::string TlsClientSignatureClause(const TlsDescription& tls) {
+  std::string text;
+  if (CipherNameSaysAll(tls)) return text;
+  AppendSignature("client", tls.client_signature, text);
+  return text;
+}
+
+std::string FormatTlsSummary(const TlsDescription& tls) {
+  std::string text = TlsCipherClause(tls);
+  for (const std::string& clause :
+       {TlsKeyExchangeClause(tls), TlsClientSignatureClause(tls)}) {
+    if (!clause.empty()) text.append(" ").append(clause);
+  }
+  return text;
+}
+
+std::string_view TrustWord(PeerCertificate peer_certificate) {
+  switch (peer_certificate) {
+    case PeerCertificate::kNotRequested:
+    case PeerCertificate::kNotPresented:
+      return "Anonymous";
+    case PeerCertificate::kUntrusted:
+      return "Untrusted";
+    case PeerCertificate::kTrusted:
+      return "Trusted";
+    case PeerCertificate::kVerified:
+      return "Verified";
+  }
+  TLSPOST_CHECK(false);
+  return {};
+}
+
+std::string FormatTlsLogLine(const TlsDescription& tls, std::string_view peer) {
+  std::string line(TrustWord(tls.peer_certificate));
+  line.append(" TLS connection ").append(tls.reused ? "reused" : "established");
+  line.append(" from ").append(peer);
+  if (!tls.sni.empty()) line.append(" to ").append(SanitizeForDomain(tls.sni));
+  return line.append(": ").append(FormatTlsSummary(tls));
+}
+
+}  // namespace tlspost::smtp

@@ -1,0 +1,40 @@
+// The words for a TLS connection, as Postfix writes them in log and header.
+//
+// The log line and the Received header say the same things in the same words,
+// from the same functions. Sends and logs nothing.
+
+#ifndef TLSPOST_COMMON_SMTP_TLS_SUMMARY_H_
+#define TLSPOST_COMMON_SMTP_TLS_SUMMARY_H_
+
+#include <string>
+#include <string_view>
+
+#include "common/base/tls_description.h"
+
+namespace tlspost::smtp {
+
+// "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"
+std::string TlsCipherClause(const TlsDescription& tls);
+
+// "key-exchange X25519 server-signature RSA-PSS (2048 bits) server-digest
+// SHA256"; empty for TLS 1.2 and older, where the cipher's name says it.
+std::string TlsKeyExchangeClause(const TlsDescription& tls);
+
+// "client-signature RSA-PSS (2048 bits) client-digest SHA256"; empty when no
+// client certificate was used, and for TLS 1.2 and older.
+std::string TlsClientSignatureClause(const TlsDescription& tls);
+
+// The three of them in one line.
+std::string FormatTlsSummary(const TlsDescription& tls);
+
+// "Anonymous", "Untrusted", "Trusted" or "Verified".
+std::string_view TrustWord(PeerCertificate peer_certificate);
+
+// tls_loglevel 1, one line for each handshake: "Anonymous TLS connection
+// established from PEER to SNI: SUMMARY", or "reused" for a resumed one.
+// `peer` is "name[address]".
+std::string FormatTlsLogLine(const TlsDescription& tls, std::string_view peer);
+
+}  // namespace tlspost::smtp
+
+#endif  // TLSPOST_COMMON_SMTP_TLS_SUMMARY_H_

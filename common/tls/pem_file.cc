@@ -1,0 +1,137 @@
+#include "common/tls/pem_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "absl/strings/str_format.h"
+#include "common/base/status.h"
+
+namespace tlspost::tls {
+namespace {
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+absl::Status OpenError(const std::string& title, int error) {
+  if (error == ENOENT || error == ENOTDIR) {
+    return MakeStatus(absl::StatusCode::kNotFound,
+                      title +
+                          " does not exist; correct the path, or put the "
+                          "file there");
+  }
+  if (error == EACCES || error == EPERM) {
+    return MakeStatus(absl::StatusCode::kPermissionDenied,
+                      "cannot read " + title +
+                          ": permission denied; let the user that runs this "
+                          "process read it");
+  }
+  return MakeStatus(absl::StatusCode::kUnavailable,
+                    "cannot read " + title + ": " + std::strerror(error));
+}
+
+// certbot's live/ directory holds links into archive/: what is to be changed
+// is the file at the end of them.
+std::string WithLinkTarget(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(
+      realpath(path.c_str(), nullptr), &std::free);
+  return real == nullptr ? path : std::string(real.get());
+}
+
+std::string PermissionProblem(const std::string& title, const std::string& path,
+                              const struct stat& facts) {
+  const std::string real = WithLinkTarget(path);
+  const std::string shown =
+      real == path ? title : title + " (a link to " + real + ")";
+  if ((facts.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return absl::StrFormat(
+        "%s holds a private key and is open to its group or to everybody "
+        "(mode %04o); close it with: chmod 600 %s",
+        shown, facts.st_mode & 07777, real);
+  }
+  if (facts.st_uid != 0 && facts.st_uid != geteuid()) {
+    return absl::StrFormat(
+        "%s holds a private key and belongs to user id %d, which is neither "
+        "root nor the user that runs this process; correct it with: chown "
+        "root %s",
+        shown, facts.st_uid, real);
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::StatusOr<PemText> ReadPemFile(std::string_view kind,
+                                    const std::string& path) {
+  PemText pem;
+  pem.kind = std::string(kind);
+  pem.name = path;
+  pem.is_file = true;
+  // O_NONBLOCK: a pipe at this place must not stop the start.
+  const FileDescriptor file(
+      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) return OpenError(pem.title(), errno);
+  struct stat facts = {};
+  if (fstat(file.get(), &facts) != 0) return OpenError(pem.title(), errno);
+  if (S_ISDIR(facts.st_mode)) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument,
+                      pem.title() + " is a directory; name a file in it");
+  }
+  pem.permission_problem = PermissionProblem(pem.title(), path, facts);
+  char part[4096];
+  while (true) {
+    const ssize_t got = read(file.get(), part, sizeof(part));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return OpenError(pem.title(), errno);
+    if (got == 0) return pem;
+    pem.text.append(part, static_cast<size_t>(got));
+    if (pem.text.size() > kMaxPemOctets) {
+      return MakeStatus(
+          absl::StatusCode::kInvalidArgument,
+          pem.title() +
+              " is larger than 4 MiB, which no certificate or key "
+              "is; correct the path");
+    }
+  }
+}
+
+std::vector<PemBlock> SplitPem(std::string_view text) {
+  constexpr std::string_view kBegin = "-----BEGIN ";
+  constexpr std::string_view kDashes = "-----";
+  std::vector<PemBlock> blocks;
+  size_t at = 0;
+  while ((at = text.find(kBegin, at)) != std::string_view::npos) {
+    const size_t label_at = at + kBegin.size();
+    const size_t label_end = text.find(kDashes, label_at);
+    if (label_end == std::string_view::npos) break;
+    const std::string_view label = text.substr(label_at, label_end - label_at);
+    const std::string closing = "-----END " + std::string(label) + "-----";
+    const size_t end = text.find(closing, label_end);
+    if (end == std::string_view::npos) {
+      at = label_end;
+      continue;
+    }
+    const size_t after = end + closing.size();
+    blocks.push_back({label, text.substr(at, after - at)});
+    at = after;
+  }
+  return blocks;
+}
+
+}  // namespace tlspost::tls

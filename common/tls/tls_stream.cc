@@ -1,0 +1,152 @@
+// Moves bytes between an io::Stream and a TlsEngine.
+
+#include "common/tls/tls_stream.h"
+
+#include <string>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/co_try.h"
+
+namespace tlspost::tls {
+namespace {
+
+using Step = TlsEngine::Step;
+
+// What Linger reads and drops at most.
+constexpr size_t kMaxLingerOctets = size_t{1} << 20;
+
+absl::Status ErrorOf(Step step, const TlsEngine& engine) {
+  switch (step) {
+    case Step::kTruncated:
+      return absl::DataLossError("lost connection");
+    case Step::kClosed:
+      return absl::UnavailableError("the peer has closed TLS");
+    default:
+      return engine.error();
+  }
+}
+
+}  // namespace
+
+TlsStream::TlsStream(std::unique_ptr<io::Stream> stream)
+    : stream_(std::move(stream)) {}
+
+Task<absl::StatusOr<io::Chunk>> TlsStream::Read(io::Time deadline) {
+  while (true) {
+    if (engine_ != nullptr) {
+      io::Chunk plaintext;
+      const Step step = ReadInto(&plaintext);
+      if (engine_->has_output()) CO_TRY(co_await Flush(deadline));
+      if (step == Step::kDone) co_return plaintext;
+      if (step == Step::kClosed) co_return io::Chunk();
+      if (step == Step::kWantWrite) continue;
+      if (step != Step::kWantRead) co_return ErrorOf(step, *engine_);
+      ciphertext_.Release();
+    }
+    // The one place where an idle connection waits: this frame is all it has.
+    auto chunk = co_await stream_->Read(deadline);
+    if (engine_ == nullptr || !chunk.ok()) co_return chunk;
+    Feed(*std::move(chunk));
+  }
+}
+
+TlsEngine::Step TlsStream::ReadInto(io::Chunk* plaintext) {
+  // A block is taken only when there may be something to put into it.
+  io::BlockPool& blocks = stream_->loop().blocks();
+  char* block = blocks.Take();
+  size_t size = 0;
+  const Step step = engine_->Read(block, io::BlockPool::kBlockSize, &size);
+  io::Chunk chunk(&blocks, block, size);
+  if (step == Step::kDone) *plaintext = std::move(chunk);
+  return step;
+}
+
+void TlsStream::Feed(io::Chunk chunk) {
+  if (chunk.empty()) return engine_->SetEof();
+  ciphertext_ = std::move(chunk);
+  engine_->SetInput(ciphertext_.view());
+}
+
+Task<absl::Status> TlsStream::Flush(io::Time deadline) {
+  while (engine_->has_output()) {
+    const std::string output = engine_->TakeOutput();
+    CO_TRY(co_await stream_->Write(output, deadline));
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> TlsStream::Write(std::string_view first,
+                                    std::string_view second,
+                                    io::Time deadline) {
+  if (engine_ == nullptr) {
+    absl::Status written = co_await stream_->Write(first, second, deadline);
+    co_return written;
+  }
+  CO_TRY(co_await WriteTls(first, deadline));
+  CO_TRY(co_await WriteTls(second, deadline));
+  absl::Status flushed = co_await Flush(deadline);
+  co_return flushed;
+}
+
+Task<absl::Status> TlsStream::WriteTls(std::string_view bytes,
+                                       io::Time deadline) {
+  while (!bytes.empty()) {
+    size_t taken = 0;
+    const Step step = engine_->Write(bytes, &taken);
+    bytes.remove_prefix(taken);
+    if (step == Step::kDone) break;
+    if (step != Step::kWantWrite) co_return ErrorOf(step, *engine_);
+    CO_TRY(co_await Flush(deadline));
+  }
+  co_return absl::OkStatus();
+}
+
+size_t TlsStream::DiscardInput() {
+  TLSPOST_REQUIRE(engine_ == nullptr);
+  return stream_->DiscardInput();
+}
+
+Task<absl::Status> TlsStream::StartTls(std::shared_ptr<TlsContext> context,
+                                       io::Time deadline) {
+  auto engine = std::make_unique<TlsEngine>(std::move(context));
+  absl::Status started = co_await StartTls(std::move(engine), deadline);
+  co_return started;
+}
+
+Task<absl::Status> TlsStream::StartTls(std::unique_ptr<TlsEngine> engine,
+                                       io::Time deadline) {
+  TLSPOST_REQUIRE(engine_ == nullptr);
+  engine_ = std::move(engine);
+  while (true) {
+    const Step step = engine_->Handshake();
+    absl::Status flushed = co_await Flush(deadline);
+    // After a failure the output was the alert; whether it could be sent says
+    // nothing about why.
+    if (step == Step::kFailed) co_return ErrorOf(step, *engine_);
+    if (!flushed.ok()) co_return flushed;
+    if (step == Step::kDone) co_return absl::OkStatus();
+    if (step == Step::kWantWrite) continue;
+    if (step != Step::kWantRead) co_return ErrorOf(step, *engine_);
+    ciphertext_.Release();
+    CO_TRY_LET(chunk, co_await stream_->Read(deadline));
+    Feed(std::move(chunk));
+  }
+}
+
+Task<void> TlsStream::Linger(io::Time deadline) {
+  if (engine_ != nullptr && engine_->established()) {
+    engine_->Shutdown();
+    const absl::Status flushed = co_await Flush(deadline);
+    if (!flushed.ok()) co_return;
+  }
+  ciphertext_.Release();
+  stream_->ShutdownWrite();
+  for (size_t octets = 0; octets < kMaxLingerOctets;) {
+    auto chunk = co_await stream_->Read(deadline);
+    if (!chunk.ok() || chunk->empty()) co_return;
+    octets += chunk->size();
+  }
+}
+
+}  // namespace tlspost::tls

@@ -1,0 +1,73 @@
+// TlsStream: a stream that begins in plaintext and may become TLS.
+//
+// Joins the engine (bytes to bytes) to an io::Stream. Before StartTls it reads
+// and writes what the peer sees; afterwards it never again shows a byte that
+// did not come through TLS. Knows nothing of SMTP.
+
+#ifndef TLSPOST_COMMON_TLS_TLS_STREAM_H_
+#define TLSPOST_COMMON_TLS_TLS_STREAM_H_
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/task.h"
+#include "common/io/stream.h"
+#include "common/tls/tls_engine.h"
+
+namespace tlspost::tls {
+
+class TlsStream {
+ public:
+  explicit TlsStream(std::unique_ptr<io::Stream> stream);
+
+  // The next bytes; an empty chunk is the orderly end: FIN in plaintext,
+  // close_notify under TLS. Errors: as io::Stream's, and DataLoss when TLS
+  // input ended without close_notify (what was read may be cut short),
+  // InvalidArgument when the peer broke TLS.
+  Task<absl::StatusOr<io::Chunk>> Read(io::Time deadline);
+
+  // Writes both slices; they must live until the call returns.
+  Task<absl::Status> Write(std::string_view first, std::string_view second,
+                           io::Time deadline);
+
+  // Drops what the peer has sent and nobody has read; returns its octets.
+  // Plaintext only.
+  size_t DiscardInput();
+
+  // Handshakes in the role of `context`; `deadline` is for all of it. Input
+  // that was not discarded is taken for TLS. Error: why it failed in plain
+  // words; engine() has the details.
+  Task<absl::Status> StartTls(std::shared_ptr<TlsContext> context,
+                              io::Time deadline);
+  // The same with an engine made (and set up) by the caller.
+  Task<absl::Status> StartTls(std::unique_ptr<TlsEngine> engine,
+                              io::Time deadline);
+
+  // Ends the conversation so that the peer gets what was written last: says
+  // close_notify and FIN, then reads and drops what still comes, for as long
+  // as `deadline` (closing with unread input would reset the connection).
+  Task<void> Linger(io::Time deadline);
+
+  // Null in plaintext; stays after a failed handshake.
+  const TlsEngine* engine() const { return engine_.get(); }
+  TlsEngine* engine() { return engine_.get(); }
+  io::Stream& transport() { return *stream_; }
+  const io::Stream& transport() const { return *stream_; }
+
+ private:
+  Task<absl::Status> Flush(io::Time deadline);
+  Task<absl::Status> WriteTls(std::string_view bytes, io::Time deadline);
+  void Feed(io::Chunk chunk);
+  TlsEngine::Step ReadInto(io::Chunk* plaintext);
+
+  const std::unique_ptr<io::Stream> stream_;
+  std::unique_ptr<TlsEngine> engine_;
+  io::Chunk ciphertext_;  // what the engine's input points into
+};
+
+}  // namespace tlspost::tls
+
+#endif  // TLSPOST_COMMON_TLS_TLS_STREAM_H_

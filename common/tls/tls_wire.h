@@ -1,0 +1,58 @@
+// The encrypted side of one connection: a BIO over the owner's bytes, the
+// limits on what a peer may make us do, and what was seen going by.
+//
+// The BIO copies from the owner's input straight into libssl and appends what
+// libssl writes to `output`; there is no memory BIO and no BIO pair between.
+// It never waits. Private to common/tls: it includes OpenSSL.
+
+#ifndef TLSPOST_COMMON_TLS_TLS_WIRE_H_
+#define TLSPOST_COMMON_TLS_TLS_WIRE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include "common/tls/openssl_handles.h"
+
+namespace tlspost::tls {
+
+// Lives as long as the SSL; its address is the BIO's and the SSL's data.
+struct TlsWire {
+  std::string_view* input = nullptr;  // the engine's; shrinks as it is read
+  std::string output;                 // ciphertext the owner has not taken
+
+  // Octets libssl may still read; at 0 it gets a hard error instead. It is
+  // how a limit ends a connection from within any call.
+  size_t read_budget = std::numeric_limits<size_t>::max();
+  bool over_limit = false;
+  bool answered = false;  // something was written
+  bool handshake_done = false;
+
+  bool saw_input = false;
+  uint8_t first_octet = 0;
+  // The newest version the ClientHello offers; 0: no ClientHello was parsed.
+  uint16_t offered_version = 0;
+
+  // Messages after the handshake that cost us and bring the peer nothing:
+  // KeyUpdates, and renegotiations we refused.
+  uint64_t control_messages = 0;
+  uint64_t plaintext_received = 0;
+};
+
+// Appends nothing beyond this; libssl is then told to try again later. Above
+// TlsEngine::kMaxPendingOutput, so that a record begun below that limit and
+// libssl's own messages always fit.
+inline constexpr size_t kWireOutputLimit = size_t{80} << 10;
+
+// A BIO whose data is `wire`.
+BioHandle NewWireBio(OSSL_LIB_CTX* library, TlsWire* wire);
+
+// Lets the SSLs of `context` note in their TlsWire what goes by. Their app
+// data must be a TlsWire.
+void WatchWire(SSL_CTX* context);
+
+}  // namespace tlspost::tls
+
+#endif  // TLSPOST_COMMON_TLS_TLS_WIRE_H_

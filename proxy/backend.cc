@@ -1,0 +1,124 @@
+// The conversation with one mail server connection.
+
+#include "proxy/backend.h"
+
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "common/base/check.h"
+#include "common/base/co_try.h"
+#include "common/smtp/text.h"
+
+namespace tlspost {
+namespace {
+
+absl::Status UnexpectedReply(std::string_view what, std::string_view reply) {
+  while (!reply.empty() && (reply.back() == '\n' || reply.back() == '\r')) {
+    reply.remove_suffix(1);
+  }
+  return absl::UnavailableError(absl::StrFormat("%s: %s", what, reply));
+}
+
+}  // namespace
+
+Backend::Backend(std::unique_ptr<io::Stream> stream)
+    : opened_at(stream->loop().Now()),
+      idle_since(opened_at),
+      stream_(std::move(stream)) {}
+
+Task<absl::Status> Backend::Open(std::string hostname, io::Time deadline) {
+  ++expected_replies_;
+  CO_TRY_LET(greeting, co_await ReadReply(deadline));
+  if (greeting.code != 220) {
+    co_return UnexpectedReply("greeting", greeting.text);
+  }
+  const std::string ehlo = "EHLO " + hostname + "\r\n";
+  CO_TRY(co_await Send(ehlo, 1, deadline));
+  CO_TRY_LET(reply, co_await ReadReply(deadline));
+  if (reply.code == 250) {
+    capabilities_ = smtp::ParseEhlo(reply.text);
+    co_return absl::OkStatus();
+  }
+  const std::string helo = "HELO " + hostname + "\r\n";
+  CO_TRY(co_await Send(helo, 1, deadline));
+  CO_TRY_LET(plain_reply, co_await ReadReply(deadline));
+  if (plain_reply.code != 250) {
+    co_return UnexpectedReply("reply to HELO", plain_reply.text);
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Backend::Send(std::string_view commands,
+                                 int expected_replies, io::Time deadline) {
+  expected_replies_ += expected_replies;
+  absl::Status written = co_await stream_->Write(commands, deadline);
+  co_return written;
+}
+
+Task<absl::Status> Backend::SendData(std::string_view header,
+                                     std::string_view body,
+                                     io::Time deadline) {
+  // Receiving goes on meanwhile, so that an early reply is noticed.
+  stream_->Watch();
+  absl::Status written = co_await stream_->Write(header, body, deadline);
+  co_return written;
+}
+
+Task<absl::StatusOr<BackendReply>> Backend::ReadReply(io::Time deadline) {
+  while (true) {
+    if (!chunk_.empty()) {
+      size_t consumed = 0;
+      const smtp::ReplyParser::Result result =
+          parser_.Parse(chunk_.view(), &consumed);
+      chunk_.Consume(consumed);
+      if (result == smtp::ReplyParser::Result::kMalformed) {
+        co_return absl::UnavailableError(
+            absl::StrFormat("not an SMTP reply: %s", parser_.error()));
+      }
+      if (result == smtp::ReplyParser::Result::kComplete) break;
+    }
+    CO_TRY_LET(chunk, co_await stream_->Read(deadline));
+    if (chunk.empty()) co_return absl::UnavailableError("lost connection");
+    chunk_ = std::move(chunk);
+  }
+  if (expected_replies_ == 0) {
+    co_return absl::UnavailableError("a reply to nothing");
+  }
+  --expected_replies_;
+  if (parser_.code() >= 400) ++errors;
+  co_return BackendReply(parser_.code(), parser_.TakeText());
+}
+
+Task<absl::StatusOr<BackendReply>> Backend::Introduce(
+    const smtp::ClientIdentity& identity, io::Time deadline) {
+  // Until the reply says otherwise it is unknown whose connection this is.
+  identity_.reset();
+  ++introductions_;
+  const std::string command =
+      smtp::EncodeXclient(capabilities_.xclient, identity);
+  CO_TRY(co_await Send(command, 1, deadline));
+  CO_TRY_LET(reply, co_await ReadReply(deadline));
+  if (reply.code == 220) identity_ = identity;
+  co_return reply;
+}
+
+Task<absl::StatusOr<smtp::EhloCapabilities>> Backend::GreetAs(
+    const smtp::ClientIdentity& identity, io::Time deadline) {
+  const std::string ehlo =
+      "EHLO " + smtp::SanitizeForDomain(identity.helo) + "\r\n";
+  CO_TRY(co_await Send(ehlo, 1, deadline));
+  CO_TRY_LET(reply, co_await ReadReply(deadline));
+  if (reply.code != 250) {
+    co_return UnexpectedReply("reply to EHLO after XCLIENT", reply.text);
+  }
+  co_return smtp::ParseEhlo(reply.text);
+}
+
+Task<absl::Status> Backend::ResetTransaction(io::Time deadline) {
+  CO_TRY(co_await Send("RSET\r\n", 1, deadline));
+  CO_TRY_LET(reply, co_await ReadReply(deadline));
+  if (reply.code != 250) co_return UnexpectedReply("reply to RSET", reply.text);
+  co_return absl::OkStatus();
+}
+
+}  // namespace tlspost

@@ -1,0 +1,109 @@
+// Backend: one plaintext SMTP connection to the mail server behind us.
+//
+// It knows the bytes that were sent and the replies that were read, what the
+// server offers, whose identity the connection carries, and whether it is at a
+// boundary: nothing sent unanswered, nothing received unread, no transaction
+// open. It never decides who may use it: that is the pool's part.
+
+#ifndef TLSPOST_PROXY_BACKEND_H_
+#define TLSPOST_PROXY_BACKEND_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/task.h"
+#include "common/io/stream.h"
+#include "common/smtp/capabilities.h"
+#include "common/smtp/reply_parser.h"
+#include "common/smtp/xclient.h"
+
+namespace tlspost {
+
+struct BackendReply {
+  BackendReply(int reply_code, std::string reply_text)
+      : code(reply_code), text(std::move(reply_text)) {}
+
+  int code;
+  std::string text;  // verbatim, all lines, CRLF ends
+
+  bool is_success() const { return code / 100 == 2; }
+};
+
+class Backend {
+ public:
+  explicit Backend(std::unique_ptr<io::Stream> stream);
+
+  // Reads the greeting and says EHLO (HELO, if that is refused). Error: the
+  // server did not answer 220 and 250; the text says what it said.
+  Task<absl::Status> Open(std::string hostname, io::Time deadline);
+
+  // Sends whole commands, `expected_replies` of which will be answered. The
+  // bytes must live until the call returns.
+  Task<absl::Status> Send(std::string_view commands, int expected_replies,
+                          io::Time deadline);
+  // Sends a part of a message; nothing is answered but its end.
+  Task<absl::Status> SendData(std::string_view header, std::string_view body,
+                              io::Time deadline);
+  // The reply to the message's end is now expected.
+  void ExpectReply() { ++expected_replies_; }
+
+  // The next reply. Errors: lost connection, timeout, not SMTP.
+  Task<absl::StatusOr<BackendReply>> ReadReply(io::Time deadline);
+
+  // Says who the client is. The connection carries `identity` if the reply is
+  // 220, an unknown part of it otherwise.
+  Task<absl::StatusOr<BackendReply>> Introduce(
+      const smtp::ClientIdentity& identity, io::Time deadline);
+  // EHLO as the client's name, after XCLIENT; returns what is offered now.
+  Task<absl::StatusOr<smtp::EhloCapabilities>> GreetAs(
+      const smtp::ClientIdentity& identity, io::Time deadline);
+
+  // Forgets an open transaction: RSET. OK if the server said 250.
+  Task<absl::Status> ResetTransaction(io::Time deadline);
+
+  // Something waits to be read: an early reply, or the connection's end.
+  bool readable() const { return !chunk_.empty() || stream_->readable(); }
+  // All that was asked is answered and all that was received is read.
+  bool at_boundary() const {
+    return expected_replies_ == 0 && !parser_.in_reply() && !readable();
+  }
+  // Whether a reply has begun to arrive since the last one ended.
+  bool in_reply() const { return parser_.in_reply(); }
+
+  // What the greeting's EHLO reply offered.
+  const smtp::EhloCapabilities& capabilities() const { return capabilities_; }
+  const std::optional<smtp::ClientIdentity>& identity() const {
+    return identity_;
+  }
+
+  io::Stream& stream() { return *stream_; }
+  io::Loop& loop() { return stream_->loop(); }
+
+  // How often Introduce was called.
+  int introductions() const { return introductions_; }
+
+  // --- the pool's notes ---
+  io::Time opened_at;
+  io::Time idle_since;
+  int uses = 0;
+  // Errors the server has counted against this connection: Postfix keeps them
+  // until a message is accepted, across RSET and XCLIENT (finding 5).
+  int errors = 0;
+
+ private:
+  const std::unique_ptr<io::Stream> stream_;
+  smtp::ReplyParser parser_;
+  io::Chunk chunk_;
+  int expected_replies_ = 0;
+  smtp::EhloCapabilities capabilities_;
+  std::optional<smtp::ClientIdentity> identity_;
+  int introductions_ = 0;
+};
+
+}  // namespace tlspost
+
+#endif  // TLSPOST_PROXY_BACKEND_H_

@@ -1,0 +1,178 @@
+// BackendPool: one worker's connections to the mail server, lent to one
+// transaction at a time.
+//
+// Promise 2 of the design lives here: a connection comes back only when its
+// borrower has earned it (Lease::AtBoundary) and nothing on it is unread; a
+// transaction starts only on a connection that carries its own client's
+// identity. The pool never sends a client's command; transactions do.
+
+#ifndef TLSPOST_PROXY_BACKEND_POOL_H_
+#define TLSPOST_PROXY_BACKEND_POOL_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/intrusive_list.h"
+#include "common/base/task.h"
+#include "common/io/endpoint.h"
+#include "common/io/loop.h"
+#include "common/io/op.h"
+#include "common/io/task_group.h"
+#include "common/io/wait_queue.h"
+#include "proxy/backend.h"
+#include "proxy/counters.h"
+#include "proxy/log.h"
+#include "proxy/settings.h"
+#include "proxy/slot_budget.h"
+
+namespace tlspost {
+
+class BackendPool;
+
+// A connection on loan. Destroying it gives the connection back: to the pool
+// if AtBoundary was called after the last use, else it is closed.
+class [[nodiscard]] Lease {
+ public:
+  Lease() = default;
+  Lease(BackendPool& pool, std::unique_ptr<Backend> backend)
+      : pool_(&pool), backend_(std::move(backend)) {}
+  Lease(Lease&& other) noexcept
+      : pool_(other.pool_),
+        backend_(std::move(other.backend_)),
+        reusable_(other.reusable_) {}
+  Lease& operator=(Lease&& other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(backend_, other.backend_);
+    std::swap(reusable_, other.reusable_);
+    return *this;
+  }
+  ~Lease() { Return(); }
+
+  explicit operator bool() const { return backend_ != nullptr; }
+  Backend* operator->() const { return backend_.get(); }
+  Backend& operator*() const { return *backend_; }
+
+  // The server has said its last word on this transaction, and it was heard.
+  void AtBoundary() { reusable_ = true; }
+  // A transaction has begun, or goes on.
+  void InTransaction() { reusable_ = false; }
+
+  // Gives the connection back now.
+  void Return();
+
+ private:
+  BackendPool* pool_ = nullptr;
+  std::unique_ptr<Backend> backend_;
+  bool reusable_ = false;
+};
+
+class BackendPool {
+ public:
+  // All references outlive the pool. `addresses` are those of the one backend,
+  // tried in turn.
+  BackendPool(io::Loop& loop, const Settings& settings,
+              std::vector<io::Endpoint> addresses, SlotBudget& budget, Log& log,
+              Counters& counters);
+  ~BackendPool();
+
+  // Begins to keep warm spares.
+  void Start();
+  // Lends nothing any more, closes what is idle; those on loan are closed as
+  // they come back. Await it before the pool is destroyed: true when all
+  // connections are gone, false at `deadline`.
+  Task<bool> Shutdown(io::Time deadline);
+
+  // What Acquire gives: a lease, or the reply the client's MAIL gets.
+  struct Acquired {
+    Lease lease;
+    std::string refusal;  // one whole reply; empty with a lease
+  };
+  // A connection that carries `identity` (if the backend takes identities),
+  // waiting for it until `deadline`, first come first served.
+  Task<Acquired> Acquire(const smtp::ClientIdentity& identity,
+                         io::Time deadline);
+
+  // What the backend offers, as last seen; nothing before it was reached.
+  const std::optional<smtp::EhloCapabilities>& capabilities() const {
+    return capabilities_;
+  }
+
+  int open_connections() const { return open_; }
+  int idle_connections() const { return static_cast<int>(idle_.size()); }
+  int waiting() const { return static_cast<int>(waiting_count_); }
+
+ private:
+  friend class Lease;
+  class GrantOp;
+  struct Dialing;
+
+  // Whether a connection can carry one client after the other. Many a Postfix
+  // takes only one XCLIENT per connection (finding 1).
+  enum class IdentityReuse { kUnknown, kMany, kOnce };
+  enum class Introduction { kDone, kTryAnother, kRefused };
+
+  // --- lending ---
+  bool SendsIdentity(const Backend& backend) const;
+  bool MayCarry(const Backend& backend,
+                const smtp::ClientIdentity& identity) const;
+  std::unique_ptr<Backend> TakeIdle(const smtp::ClientIdentity& identity);
+  Task<Introduction> Introduce(Lease& lease,
+                               const smtp::ClientIdentity& identity,
+                               std::string& refusal);
+  Task<absl::Status> LearnIdentityReuse(Backend& backend,
+                                        const smtp::ClientIdentity& identity);
+  void NoteIdentityReuse(IdentityReuse reuse);
+  void GiveBack(std::unique_ptr<Backend> backend, bool reusable);
+  bool WorthKeeping(const Backend& backend) const;
+  void Offer(std::unique_ptr<Backend> backend);
+
+  // --- opening and closing (backend_pool_dial.cc) ---
+  void Grow();
+  bool TakeSlot();
+  int SparesMissing() const;
+  Task<void> Dial();
+  Task<absl::StatusOr<std::unique_ptr<Backend>>> OpenConnection();
+  void Opened(std::unique_ptr<Backend> backend);
+  void DialFailed(const absl::Status& why);
+  void Retire(std::unique_ptr<Backend> backend);
+  Task<void> SayQuit(std::unique_ptr<Backend> backend);
+  void CloseNow(std::unique_ptr<Backend> backend);
+  void SlotFree();
+  void GiveUpIdle();
+  Task<void> Maintain();
+  void DropIdle();
+
+  io::Loop& loop_;
+  const Settings& settings_;
+  const std::vector<io::Endpoint> addresses_;
+  Log& log_;
+  Counters& counters_;
+  std::unique_ptr<SlotBudget::Member> slots_;
+
+  std::vector<std::unique_ptr<Backend>> idle_;  // the warmest at the back
+  IntrusiveList<GrantOp> waiting_;
+  size_t waiting_count_ = 0;
+  int open_ = 0;     // slots we hold: idle, lent, dialling, saying QUIT
+  std::vector<Dialing*> dialing_;  // of these, not usable yet
+  size_t next_address_ = 0;
+
+  IdentityReuse identity_reuse_ = IdentityReuse::kUnknown;
+  std::optional<smtp::EhloCapabilities> capabilities_;
+
+  int failures_ = 0;  // dials in a row
+  io::Time retry_at_;
+  absl::Status last_failure_;
+  bool stopping_ = false;
+  io::WaitQueue maintenance_;
+  io::WaitQueue emptied_;
+  io::TaskGroup tasks_;
+};
+
+}  // namespace tlspost
+
+#endif  // TLSPOST_PROXY_BACKEND_POOL_H_

@@ -1,0 +1,96 @@
+// Lines out of chunks, replies into writes.
+
+#include "proxy/client_channel.h"
+
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/co_try.h"
+
+namespace tlspost {
+
+using smtp::LineBuffer;
+
+ClientChannel::ClientChannel(std::unique_ptr<io::Stream> stream,
+                             size_t line_length_limit,
+                             io::Duration write_timeout)
+    : stream_(std::move(stream)),
+      lines_(line_length_limit),
+      write_timeout_(write_timeout) {}
+
+std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
+  if (has_put_back_) {
+    has_put_back_ = false;
+    line_ = std::move(put_back_);
+    put_back_.clear();
+    return Line{.too_long = false, .text = line_};
+  }
+  // The chunk that the last line pointed into is given back only now.
+  if (chunk_.size() == consumed_) {
+    chunk_.Release();
+    consumed_ = 0;
+    return std::nullopt;
+  }
+  const LineBuffer::Result next = lines_.Next(chunk_.view().substr(consumed_));
+  consumed_ += next.consumed;
+  if (next.kind == LineBuffer::Kind::kNeedMore) {
+    chunk_.Release();
+    consumed_ = 0;
+    return std::nullopt;
+  }
+  return Line{.too_long = next.kind == LineBuffer::Kind::kTooLong,
+              .text = next.line};
+}
+
+void ClientChannel::PutBack(std::string_view line) {
+  TLSPOST_REQUIRE(!has_put_back_);
+  put_back_ = std::string(line);
+  has_put_back_ = true;
+}
+
+void ClientChannel::Consume(size_t octets) {
+  TLSPOST_REQUIRE(octets <= unread().size());
+  consumed_ += octets;
+  if (consumed_ < chunk_.size()) return;
+  chunk_.Release();
+  consumed_ = 0;
+}
+
+Task<absl::Status> ClientChannel::Fill(io::Time deadline) {
+  TLSPOST_REQUIRE(unread().empty());
+  chunk_.Release();
+  consumed_ = 0;
+  CO_TRY_LET(chunk, co_await stream_.Read(deadline));
+  if (chunk.empty()) co_return absl::OutOfRangeError("end of input");
+  chunk_ = std::move(chunk);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> ClientChannel::Flush() {
+  if (pending_.empty()) co_return absl::OkStatus();
+  const std::string replies = std::move(pending_);
+  std::string().swap(pending_);
+  const io::Time deadline = loop().Now() + write_timeout_;
+  absl::Status written = co_await stream_.Write(replies, {}, deadline);
+  co_return written;
+}
+
+size_t ClientChannel::DiscardInput() {
+  size_t octets = unread().size() + (has_put_back_ ? put_back_.size() : 0);
+  if (lines_.in_line()) ++octets;
+  chunk_.Release();
+  consumed_ = 0;
+  lines_.Clear();
+  has_put_back_ = false;
+  put_back_.clear();
+  octets += stream_.DiscardInput();
+  return octets;
+}
+
+void ClientChannel::Park() {
+  if (unread().empty()) return;
+  chunk_ = loop().blocks().Copy(unread());
+  consumed_ = 0;
+}
+
+}  // namespace tlspost

@@ -1,0 +1,85 @@
+// ClientChannel: one client's bytes as lines in and replies out.
+//
+// Replies are collected and sent in one write when the client has nothing more
+// to say for now. The message behind DATA is read past the lines, straight
+// from the received chunk. Knows nothing of SMTP states.
+
+#ifndef TLSPOST_PROXY_CLIENT_CHANNEL_H_
+#define TLSPOST_PROXY_CLIENT_CHANNEL_H_
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/task.h"
+#include "common/io/stream.h"
+#include "common/smtp/line_buffer.h"
+#include "common/tls/tls_stream.h"
+
+namespace tlspost {
+
+class ClientChannel {
+ public:
+  // Replies collected beyond this are sent although more commands wait.
+  static constexpr size_t kMaxPendingReplies = 16384;
+
+  // A line may have `line_length_limit` octets; a reply is taken by the client
+  // within `write_timeout`.
+  ClientChannel(std::unique_ptr<io::Stream> stream, size_t line_length_limit,
+                io::Duration write_timeout);
+
+  // --- lines ---
+  struct Line {
+    bool too_long = false;  // it was over the limit and is gone
+    std::string_view text;  // without line end; until the next call here
+  };
+  // The next line if the client has sent it already.
+  std::optional<Line> TakeLine();
+  // Makes `line` the next one again.
+  void PutBack(std::string_view line);
+
+  // --- bytes ---
+  // What was received and is in no line yet: behind DATA, the message.
+  std::string_view unread() const { return chunk_.view().substr(consumed_); }
+  void Consume(size_t octets);
+  // Awaits more when unread() is empty. Errors: OutOfRange when the client has
+  // ended its side; Aborted by Interrupt; those of TlsStream.
+  Task<absl::Status> Fill(io::Time deadline);
+
+  // --- replies ---
+  void Say(std::string_view reply) { pending_.append(reply); }
+  bool must_flush() const { return pending_.size() >= kMaxPendingReplies; }
+  Task<absl::Status> Flush();
+
+  // --- TLS and the end ---
+  // Drops all that was received and not acted on; returns its octets.
+  size_t DiscardInput();
+  // The rest of what was received is kept in memory of our own, so that none
+  // of the loop's receive buffers waits with us.
+  void Park();
+  tls::TlsStream& stream() { return stream_; }
+  const tls::TlsStream& stream() const { return stream_; }
+  // Ends a wait for the client's next line.
+  void Interrupt() { stream_.transport().InterruptRead(); }
+
+ private:
+  io::Loop& loop() { return stream_.transport().loop(); }
+
+  tls::TlsStream stream_;
+  smtp::LineBuffer lines_;
+  io::Chunk chunk_;      // received last
+  size_t consumed_ = 0;  // of it, from its front
+  std::string put_back_;
+  bool has_put_back_ = false;
+  std::string line_;  // what TakeLine gave from put_back_
+  std::string pending_;
+  const io::Duration write_timeout_;
+};
+
+}  // namespace tlspost
+
+#endif  // TLSPOST_PROXY_CLIENT_CHANNEL_H_

@@ -1,0 +1,257 @@
+// The command line and the TOML file.
+
+#include "proxy/config.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "common/base/status.h"
+#include "proxy/settings_table.h"
+
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+namespace tlspost {
+namespace {
+
+constexpr std::string_view kConfigOption = "config";
+// Settings are a page of text; a file beyond this is something else.
+constexpr size_t kMaxFileBytes = 1 << 20;
+
+absl::Status Invalid(std::string_view where, std::string_view what) {
+  return MakeStatus(absl::StatusCode::kInvalidArgument,
+                    std::string(where) + ": " + std::string(what));
+}
+
+// Text of unknown origin, on one line.
+std::string Printable(std::string_view text) {
+  std::string printable(text.substr(0, 200));
+  for (char& c : printable) {
+    if (c >= 0 && (c < ' ' || c == 0x7f)) c = '?';
+  }
+  return printable;
+}
+
+std::string UnknownSetting(std::string_view name, std::string_view prefix,
+                           std::string_view advice) {
+  const std::string_view nearest = NearestSettingName(name);
+  if (nearest.empty()) {
+    return "unknown setting; " + std::string(advice);
+  }
+  return "unknown setting; did you mean " + std::string(prefix) +
+         std::string(nearest) + "?";
+}
+
+std::string PlaceIn(std::string_view path, const toml::source_position& place) {
+  return std::string(path) + ':' + std::to_string(place.line) + ':' +
+         std::to_string(place.column);
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
+      std::fopen(path.c_str(), "rbe"), std::fclose);
+  const auto failed = [&path](int error) {
+    return Invalid("--config=" + Printable(path),
+                   std::string("cannot be read: ") + std::strerror(error));
+  };
+  if (file == nullptr) return failed(errno);
+  std::string content(kMaxFileBytes + 1, '\0');
+  const size_t size = std::fread(content.data(), 1, content.size(), file.get());
+  if (std::ferror(file.get()) != 0) return failed(errno);
+  if (size > kMaxFileBytes) {
+    return Invalid("--config=" + Printable(path),
+                   "is larger than 1 MiB, so it is no settings file");
+  }
+  content.resize(size);
+  return content;
+}
+
+// One value of the file, which is not a list.
+absl::Status SetFromToml(const Setting& setting, const toml::node& value,
+                         Settings& settings) {
+  if (const auto* text = value.as_string()) {
+    return SetFromText(setting, text->get(), settings);
+  }
+  if (const auto* number = value.as_integer()) {
+    return SetFromInteger(setting, number->get(), settings);
+  }
+  if (const auto* boolean = value.as_boolean()) {
+    return SetFromBool(setting, boolean->get(), settings);
+  }
+  return MakeStatus(absl::StatusCode::kInvalidArgument,
+                    "has the wrong type; it takes " + setting.hint +
+                        (setting.is_bare() ? "" : " in quotes"));
+}
+
+absl::Status SetListFromToml(const Setting& setting, const toml::array& values,
+                             std::string_view path, Settings& settings) {
+  for (const toml::node& value : values) {
+    const absl::Status status =
+        value.is_string() ? SetFromToml(setting, value, settings)
+                          : MakeStatus(absl::StatusCode::kInvalidArgument,
+                                       "every element must be " + setting.hint +
+                                           " in quotes");
+    if (!status.ok()) {
+      return Invalid(
+          PlaceIn(path, value.source().begin),
+          std::string(setting.name) + ": " + std::string(MessageOf(status)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Reads the options that are not --config.
+class CommandLine {
+ public:
+  CommandLine(Settings& settings, SettingOrigins& origins)
+      : settings_(settings), origins_(origins) {}
+
+  absl::Status Apply(std::string_view option) {
+    const std::string_view body = option.substr(2);
+    const size_t equals = body.find('=');
+    const std::string_view name = body.substr(0, equals);
+    const std::string shown = "--" + Printable(name);
+    const Setting* setting = FindSetting(name);
+    if (setting == nullptr) {
+      return Invalid(shown, UnknownSetting(name, "--", "see tlspost --help"));
+    }
+    const bool first = seen_.insert(setting->name).second;
+    if (!first && !setting->repeatable()) {
+      return Invalid(shown, "is given twice; give it once");
+    }
+    if (first) ClearList(*setting, settings_);
+    std::string_view value = "yes";
+    if (equals != std::string_view::npos) {
+      value = body.substr(equals + 1);
+    } else if (!setting->is_bool()) {
+      return Invalid(shown, "needs a value: " + shown + '=' + setting->hint);
+    }
+    origins_.insert_or_assign(std::string(setting->name), shown);
+    const absl::Status status = SetFromText(*setting, value, settings_);
+    return status.ok() ? status : Invalid(shown, MessageOf(status));
+  }
+
+ private:
+  Settings& settings_;
+  SettingOrigins& origins_;
+  std::set<std::string_view> seen_;
+};
+
+// The FILE of --config=FILE, which may stand anywhere; empty without one.
+absl::StatusOr<std::string> FindConfigFile(std::span<const char* const> args) {
+  std::string path;
+  for (const std::string_view arg : args) {
+    if (!arg.starts_with("--")) {
+      return Invalid(Printable(arg),
+                     "is no option; options are written --name=value");
+    }
+    const std::string_view body = arg.substr(2);
+    if (body.substr(0, body.find('=')) != kConfigOption) continue;
+    if (body.size() <= kConfigOption.size() + 1) {
+      return Invalid("--config", "needs a value: --config=FILE");
+    }
+    if (!path.empty()) {
+      return Invalid("--config", "is given twice; give it once");
+    }
+    path = body.substr(kConfigOption.size() + 1);
+  }
+  return path;
+}
+
+// Settings whose default depends on others or on the machine.
+absl::Status FillIn(Settings& settings) {
+  if (settings.tls_key_file.empty()) {
+    settings.tls_key_file = settings.tls_cert_file;
+  }
+  if (settings.hostname.empty()) {
+    char name[256] = {};
+    if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') {
+      return Invalid("hostname",
+                     "the system has no host name; set --hostname=NAME");
+    }
+    settings.hostname = name;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Settings> LoadSettings(std::span<const char* const> args) {
+  Settings settings;
+  SettingOrigins origins;
+  const auto path = FindConfigFile(args);
+  if (!path.ok()) return path.status();
+  if (!path->empty()) {
+    const auto content = ReadFile(*path);
+    if (!content.ok()) return content.status();
+    if (absl::Status status =
+            ReadSettingsText(*content, *path, settings, origins);
+        !status.ok()) {
+      return status;
+    }
+  }
+  CommandLine command_line(settings, origins);
+  for (const std::string_view arg : args) {
+    if (arg.starts_with("--config=")) continue;
+    if (absl::Status status = command_line.Apply(arg); !status.ok()) {
+      return status;
+    }
+  }
+  if (absl::Status status = FillIn(settings); !status.ok()) return status;
+  if (const auto problem = FindSettingsProblem(settings)) {
+    const auto origin = origins.find(problem->setting);
+    const std::string name(problem->setting);
+    if (origin == origins.end()) return Invalid(name, problem->text);
+    if (origin->second == "--" + name) {
+      return Invalid(origin->second, problem->text);
+    }
+    return Invalid(origin->second, name + ": " + problem->text);
+  }
+  return settings;
+}
+
+absl::Status ReadSettingsText(std::string_view toml, std::string_view path,
+                              Settings& settings, SettingOrigins& origins) {
+  const toml::parse_result parsed = toml::parse(toml, path);
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    return Invalid(PlaceIn(path, error.source().begin),
+                   Printable(error.description()));
+  }
+  for (const auto& [key, value] : parsed.table()) {
+    const std::string_view name = key.str();
+    const std::string place = PlaceIn(path, key.source().begin);
+    const std::string where = place + ": " + Printable(name);
+    const Setting* setting = FindSetting(name);
+    if (setting == nullptr) {
+      return Invalid(where,
+                     UnknownSetting(name, "", "see tlspost --help for all"));
+    }
+    ClearList(*setting, settings);
+    origins.insert_or_assign(std::string(name), place);
+    if (setting->repeatable() && value.is_array()) {
+      if (absl::Status status =
+              SetListFromToml(*setting, *value.as_array(), path, settings);
+          !status.ok()) {
+        return status;
+      }
+      continue;
+    }
+    if (absl::Status status = SetFromToml(*setting, value, settings);
+        !status.ok()) {
+      return Invalid(PlaceIn(path, value.source().begin),
+                     std::string(name) + ": " + std::string(MessageOf(status)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tlspost

@@ -1,0 +1,35 @@
+// Reads settings: defaults, then the file of --config=FILE, then the command
+// line. What comes later replaces what came before, lists as a whole.
+//
+// Knows nothing of what a setting means, nor whether a file that one names
+// exists.
+
+#ifndef TLSPOST_PROXY_CONFIG_H_
+#define TLSPOST_PROXY_CONFIG_H_
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "proxy/settings.h"
+
+namespace tlspost {
+
+// `args` is the command line behind the program's name and its command. An
+// error is one line: where (FILE:LINE:COLUMN, or the option), what, remedy.
+// Afterwards `hostname` and, with a certificate, `tls_key_file` are set.
+absl::StatusOr<Settings> LoadSettings(std::span<const char* const> args);
+
+// Where each setting that was given comes from, by its name.
+using SettingOrigins = std::map<std::string, std::string, std::less<>>;
+
+// Puts what `toml` says into `settings`; `path` is for the errors.
+absl::Status ReadSettingsText(std::string_view toml, std::string_view path,
+                              Settings& settings, SettingOrigins& origins);
+
+}  // namespace tlspost
+
+#endif  // TLSPOST_PROXY_CONFIG_H_

@@ -1,0 +1,274 @@
+// The sink's conversation: just enough SMTP, with Postfix's habits.
+
+#include "proxy/demo/sink_mta.h"
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "common/base/co_try.h"
+#include "common/base/intrusive_list.h"
+#include "common/smtp/text.h"
+
+namespace tlspost {
+namespace {
+
+std::string UpperCase(std::string_view text) {
+  std::string upper(text);
+  std::transform(upper.begin(), upper.end(), upper.begin(),
+                 smtp::ToUpperAscii);
+  return upper;
+}
+
+// "MAIL FROM:<a@b> SIZE=1" gives "a@b".
+std::string PathOf(std::string_view line) {
+  const size_t open = line.find('<');
+  const size_t close = line.find('>', open);
+  if (open == std::string_view::npos || close == std::string_view::npos) {
+    return {};
+  }
+  return std::string(line.substr(open + 1, close - open - 1));
+}
+
+}  // namespace
+
+class SinkMta::Conversation : public ListNode<Conversation> {
+ public:
+  Conversation(SinkMta& sink, std::unique_ptr<io::Stream> stream, int number)
+      : sink_(sink), stream_(std::move(stream)) {
+    message_.connection = number;
+  }
+
+  Task<absl::Status> Run() {
+    CO_TRY(co_await Answer("CONNECT", ""));
+    while (!closing_) {
+      const size_t end = input_.find('\n');
+      if (end == std::string::npos) {
+        CO_TRY(co_await Fill());
+        continue;
+      }
+      std::string line = input_.substr(0, end);
+      input_.erase(0, end + 1);
+      if (!line.empty() && line.back() == '\r') line.pop_back();
+      CO_TRY(co_await HandleLine(std::move(line)));
+    }
+    co_return absl::OkStatus();
+  }
+
+  void Close() { stream_->Close(); }
+
+ private:
+  Task<absl::Status> Fill() {
+    auto chunk = co_await stream_->Read(io::kNever);
+    if (!chunk.ok()) co_return chunk.status();
+    if (chunk->empty()) co_return absl::OutOfRangeError("end of input");
+    input_ += chunk->view();
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> HandleLine(std::string line) {
+    if (in_data_) {
+      if (line != ".") {
+        message_.data += line + "\r\n";
+        // A server may refuse while the message still comes.
+        absl::Status early = co_await Answer("LINE", line);
+        co_return early;
+      }
+      in_data_ = false;
+    }
+    std::string_view rest = line;
+    const std::string verb = UpperCase(smtp::TakeWord(rest));
+    absl::Status answered = co_await Answer(verb, line);
+    co_return answered;
+  }
+
+  Task<absl::Status> Answer(std::string_view verb, std::string_view line) {
+    std::optional<Misdeed> misdeed;
+    if (sink_.mischief_) {
+      const Event event{message_.connection, verb, line};
+      misdeed = sink_.mischief_(event);
+    }
+    if (misdeed.has_value() && misdeed->delay > io::Duration(0)) {
+      const io::Time until = sink_.loop_.Now() + misdeed->delay;
+      co_await io::SleepOp(sink_.loop_, until);
+    }
+    std::string reply;
+    if (misdeed.has_value() && !misdeed->normal) {
+      reply = std::move(misdeed->reply);
+      closing_ = misdeed->close;
+    } else {
+      reply = NormalReply(verb, line);
+    }
+    if (reply.empty()) co_return absl::OkStatus();
+    absl::Status written = co_await stream_->Write(reply, io::kNever);
+    co_return written;
+  }
+
+  // --- what a well-behaved server says ---
+  std::string NormalReply(std::string_view verb, std::string_view line) {
+    if (verb == "LINE") return {};
+    if (verb == "CONNECT") return "220 sink.example ESMTP\r\n";
+    if (verb == "EHLO" || verb == "HELO") return Hello(verb, line);
+    if (verb == "XCLIENT") return Identify(line);
+    if (verb == "MAIL") return Mail(line);
+    if (verb == "RCPT") return Rcpt(line);
+    if (verb == "DATA") return Data();
+    if (verb == ".") return Accept();
+    if (verb == "RSET") {
+      ForgetTransaction();
+      return Reply("250 2.0.0 Ok");
+    }
+    if (verb == "NOOP") return Reply("250 2.0.0 Ok");
+    if (verb == "QUIT") {
+      closing_ = true;
+      return Reply("221 2.0.0 Bye");
+    }
+    return Reply("502 5.5.1 Error: command not implemented");
+  }
+
+  std::string Reply(std::string_view line) const {
+    const bool has_code = line.size() > 9 && line[5] == '.' && line[3] == ' ';
+    if (sink_.options_.enhanced_status_codes || !has_code) {
+      return std::string(line) + "\r\n";
+    }
+    return std::string(line.substr(0, 4)) + std::string(line.substr(10)) +
+           "\r\n";
+  }
+
+  std::string Hello(std::string_view verb, std::string_view line) {
+    ForgetTransaction();
+    message_.helo = std::string(line.substr(std::min<size_t>(5, line.size())));
+    if (verb == "HELO") return "250 sink.example\r\n";
+    std::string reply = "250-sink.example\r\n";
+    if (sink_.options_.pipelining) reply += "250-PIPELINING\r\n";
+    if (sink_.options_.enhanced_status_codes) {
+      reply += "250-ENHANCEDSTATUSCODES\r\n";
+    }
+    if (MayIdentify()) {
+      reply +=
+          "250-XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR "
+          "DESTPORT\r\n";
+    }
+    return reply + "250-8BITMIME\r\n250-DSN\r\n250 SIZE 0\r\n";
+  }
+
+  bool MayIdentify() const {
+    switch (sink_.options_.xclient) {
+      case Xclient::kNone:
+        return false;
+      case Xclient::kMany:
+        return true;
+      case Xclient::kOnce:
+        return !identified_;
+    }
+    return false;
+  }
+
+  std::string Identify(std::string_view line) {
+    if (in_mail_) return Reply("503 5.5.1 Error: MAIL transaction in progress");
+    if (!MayIdentify()) {
+      return Reply("550 5.7.0 Error: insufficient authorization");
+    }
+    identified_ = true;
+    // Postfix forgets these when they are left out, and keeps the others.
+    for (const char* name : {"HELO", "PROTO", "LOGIN"}) {
+      message_.client.erase(name);
+    }
+    smtp::TakeWord(line);
+    while (!line.empty()) {
+      const std::string_view attribute = smtp::TakeWord(line);
+      const size_t equals = attribute.find('=');
+      if (equals == std::string_view::npos) {
+        return Reply("501 5.5.4 Bad XCLIENT syntax");
+      }
+      const std::string name = UpperCase(attribute.substr(0, equals));
+      const std::string_view value = attribute.substr(equals + 1);
+      message_.client[name] =
+          value == "[UNAVAILABLE]" ? "" : std::string(value);
+      if (name == "HELO") message_.helo = std::string(value);
+    }
+    return "220 sink.example ESMTP\r\n";
+  }
+
+  std::string Mail(std::string_view line) {
+    if (in_mail_) return Reply("503 5.5.1 Error: nested MAIL command");
+    in_mail_ = true;
+    message_.sender = PathOf(line);
+    return Reply("250 2.1.0 Ok");
+  }
+
+  std::string Rcpt(std::string_view line) {
+    if (!in_mail_) return Reply("503 5.5.1 Error: need MAIL command");
+    message_.recipients.push_back(PathOf(line));
+    return Reply("250 2.1.5 Ok");
+  }
+
+  std::string Data() {
+    if (!in_mail_) return Reply("503 5.5.1 Error: need MAIL command");
+    if (message_.recipients.empty()) {
+      return Reply("554 5.5.1 Error: no valid recipients");
+    }
+    in_data_ = true;
+    return "354 End data with <CR><LF>.<CR><LF>\r\n";
+  }
+
+  std::string Accept() {
+    if (sink_.on_message_) sink_.on_message_(message_);
+    ForgetTransaction();
+    return Reply(absl::StrFormat("250 2.0.0 Ok: queued as %d-%d",
+                                 message_.connection, ++accepted_));
+  }
+
+  void ForgetTransaction() {
+    in_mail_ = false;
+    message_.sender.clear();
+    message_.recipients.clear();
+    message_.data.clear();
+  }
+
+  SinkMta& sink_;
+  const std::unique_ptr<io::Stream> stream_;
+  std::string input_;
+  Message message_;  // under way; `client` and `helo` last longer
+  bool identified_ = false;
+  bool in_mail_ = false;
+  bool in_data_ = false;
+  bool closing_ = false;
+  int accepted_ = 0;
+};
+
+SinkMta::SinkMta(io::Loop& loop, Options options)
+    : loop_(loop), options_(options), tasks_(loop) {}
+
+SinkMta::~SinkMta() = default;
+
+absl::Status SinkMta::Listen(const io::Endpoint& endpoint) {
+  auto listener = loop_.Listen(endpoint, io::ListenOptions());
+  if (!listener.ok()) return listener.status();
+  listener_ = *std::move(listener);
+  tasks_.Spawn(AcceptAll());
+  return absl::OkStatus();
+}
+
+void SinkMta::Stop() {
+  if (listener_ != nullptr) listener_->Close();
+  open_.ForEach([](Conversation& conversation) { conversation.Close(); });
+}
+
+Task<void> SinkMta::AcceptAll() {
+  while (true) {
+    auto accepted = co_await listener_->Accept();
+    if (!accepted.ok()) co_return;
+    tasks_.Spawn(Serve(*std::move(accepted)));
+  }
+}
+
+Task<void> SinkMta::Serve(std::unique_ptr<io::Stream> stream) {
+  Conversation conversation(*this, std::move(stream), connections_++);
+  open_.PushBack(conversation);
+  const absl::Status end = co_await conversation.Run();
+  static_cast<void>(end);  // a client may go as it likes
+}
+
+}  // namespace tlspost

@@ -1,0 +1,102 @@
+// SinkMta: a mail server that takes everything and delivers nothing.
+//
+// It is the backend of `tlspost demo`, and of the simulated world, where it
+// misbehaves on request. It keeps identity as Postfix does (protocol findings
+// 1 and 3): attributes that an XCLIENT leaves out keep their value, and it may
+// take only one XCLIENT per connection. It is as tolerant of line ends as old
+// servers are, so that a proxy that lets a smuggled end pass is found out.
+
+#ifndef TLSPOST_PROXY_DEMO_SINK_MTA_H_
+#define TLSPOST_PROXY_DEMO_SINK_MTA_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/base/intrusive_list.h"
+#include "common/base/task.h"
+#include "common/io/endpoint.h"
+#include "common/io/listener.h"
+#include "common/io/loop.h"
+#include "common/io/task_group.h"
+
+namespace tlspost {
+
+class SinkMta {
+ public:
+  enum class Xclient { kNone, kMany, kOnce };
+
+  struct Options {
+    Xclient xclient = Xclient::kMany;
+    bool pipelining = true;
+    bool enhanced_status_codes = true;
+  };
+
+  // A message as it came over the wire, dots still stuffed, its end left out.
+  struct Message {
+    int connection = 0;  // numbered from 0
+    std::string sender;
+    std::vector<std::string> recipients;
+    std::string data;
+    // What XCLIENT said, by upper-case attribute name; "" for [UNAVAILABLE].
+    std::map<std::string, std::string> client;
+    std::string helo;  // of EHLO, or of XCLIENT if that was later
+  };
+
+  // Something a connection is about to answer.
+  struct Event {
+    int connection = 0;
+    std::string_view verb;  // "CONNECT", "EHLO", ..., "DATA", "." for the end
+    std::string_view line;
+  };
+  // What it does instead of its normal answer.
+  struct Misdeed {
+    std::string reply;       // said as it is; empty: nothing is said
+    bool close = false;      // and then closes
+    io::Duration delay{};    // before any of it
+    bool normal = false;     // after the delay it answers as usual
+  };
+  using Mischief = std::function<std::optional<Misdeed>(const Event&)>;
+
+  SinkMta(io::Loop& loop, Options options);
+  ~SinkMta();
+
+  absl::Status Listen(const io::Endpoint& endpoint);
+  io::Endpoint local() const { return listener_->local(); }
+
+  void set_on_message(std::function<void(const Message&)> on_message) {
+    on_message_ = std::move(on_message);
+  }
+  void set_mischief(Mischief mischief) { mischief_ = std::move(mischief); }
+
+  // Stops to listen and closes all connections; await Stopped() afterwards.
+  void Stop();
+  Task<bool> Stopped(io::Time deadline) { return tasks_.Drained(deadline); }
+  bool stopped() const { return tasks_.size() == 0; }
+
+  int connections() const { return connections_; }
+
+ private:
+  class Conversation;
+
+  Task<void> AcceptAll();
+  Task<void> Serve(std::unique_ptr<io::Stream> stream);
+
+  io::Loop& loop_;
+  const Options options_;
+  std::unique_ptr<io::Listener> listener_;
+  std::function<void(const Message&)> on_message_;
+  Mischief mischief_;
+  int connections_ = 0;
+  IntrusiveList<Conversation> open_;
+  io::TaskGroup tasks_;
+};
+
+}  // namespace tlspost
+
+#endif  // TLSPOST_PROXY_DEMO_SINK_MTA_H_

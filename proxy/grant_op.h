@@ -1,0 +1,70 @@
+// GrantOp: the wait for a backend connection. Private to the pool.
+
+#ifndef TLSPOST_PROXY_GRANT_OP_H_
+#define TLSPOST_PROXY_GRANT_OP_H_
+
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/intrusive_list.h"
+#include "common/io/op.h"
+#include "proxy/backend_pool.h"
+
+namespace tlspost {
+
+// Errors: DeadlineExceeded (no connection became free in time), Unavailable
+// (the backend cannot be reached), Cancelled (the pool shuts down).
+class [[nodiscard]] BackendPool::GrantOp final : public io::Op,
+                                                 public ListNode<GrantOp> {
+ public:
+  GrantOp(BackendPool& pool, const smtp::ClientIdentity& identity,
+          io::Time deadline)
+      : Op(pool.loop_, deadline),
+        pool_(pool),
+        identity_(identity),
+        result_(absl::UnknownError("waiting")) {}
+
+  absl::StatusOr<std::unique_ptr<Backend>> await_resume() {
+    return std::move(result_);
+  }
+
+  const smtp::ClientIdentity& identity() const { return identity_; }
+
+  // Ends the wait.
+  void Complete(absl::StatusOr<std::unique_ptr<Backend>> result) {
+    if (ListNode<GrantOp>::linked()) {
+      ListNode<GrantOp>::Unlink();
+      --pool_.waiting_count_;
+    }
+    result_ = std::move(result);
+    Finish();
+  }
+
+ private:
+  void Begin() override {
+    if (pool_.stopping_) return Complete(absl::CancelledError("stopping"));
+    if (pool_.waiting_.empty()) {
+      std::unique_ptr<Backend> idle = pool_.TakeIdle(identity_);
+      if (idle != nullptr) return Complete(std::move(idle));
+    }
+    const bool down = pool_.failures_ > 0 && pool_.open_ == 0 &&
+                      loop().Now() < pool_.retry_at_;
+    if (down) return Complete(pool_.last_failure_);
+    pool_.waiting_.PushBack(*this);
+    ++pool_.waiting_count_;
+    pool_.Grow();
+  }
+  void OnDeadline() override {
+    Complete(absl::DeadlineExceededError("no backend connection became free"));
+  }
+
+  BackendPool& pool_;
+  const smtp::ClientIdentity& identity_;
+  absl::StatusOr<std::unique_ptr<Backend>> result_;
+};
+
+}  // namespace tlspost
+
+#endif  // TLSPOST_PROXY_GRANT_OP_H_

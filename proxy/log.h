@@ -1,0 +1,47 @@
+// Where log lines go.
+//
+// A line is handed over whole and never waits: a worker that logs is never
+// blocked by a slow disk or terminal. Lines that find the queue full are
+// dropped and counted, and the count is said in a line of its own.
+
+#ifndef TLSPOST_PROXY_LOG_H_
+#define TLSPOST_PROXY_LOG_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace tlspost {
+
+class Log {
+ public:
+  virtual ~Log() = default;
+
+  // Postfix's words: a warning is worth a look, an error needs somebody.
+  void Info(std::string_view line) { Write({}, line); }
+  void Warning(std::string_view line) { Write("warning: ", line); }
+  void Error(std::string_view line) { Write("error: ", line); }
+
+ protected:
+  // Any thread. `line` is copied.
+  virtual void Write(std::string_view level, std::string_view line) = 0;
+};
+
+struct LogOptions {
+  std::string file;         // empty: standard error
+  std::string syslog_name;  // "tlspost" gives "tlspost/smtpd[PID]:"
+  std::string hostname;
+  size_t queue_lines = 8192;
+};
+
+// The log of a serving process: "Nov 22 18:00:00 HOST NAME/smtpd[PID]: LINE",
+// written by a thread of its own. The destructor writes what is queued. Error:
+// the file cannot be opened.
+absl::StatusOr<std::unique_ptr<Log>> OpenLog(const LogOptions& options);
+
+}  // namespace tlspost
+
+#endif  // TLSPOST_PROXY_LOG_H_

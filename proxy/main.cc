@@ -1,0 +1,80 @@
+// The program's commands: serve (the default), demo, and what is only printed.
+
+#include <cstdio>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/base/status.h"
+#include "proxy/config.h"
+#include "proxy/demo/demo.h"
+#include "proxy/log.h"
+#include "proxy/server.h"
+#include "proxy/settings_help.h"
+#include "proxy/signals.h"
+
+namespace tlspost {
+namespace {
+
+int Fail(const absl::Status& status) {
+  const std::string_view message = MessageOf(status);
+  std::fprintf(stderr, "tlspost: %.*s\n", static_cast<int>(message.size()),
+               message.data());
+  return 1;
+}
+
+int Serve(std::span<const char* const> args) {
+  SignalWatcher signals;
+  absl::StatusOr<Settings> settings = LoadSettings(args);
+  if (!settings.ok()) return Fail(settings.status());
+  LogOptions log_options;
+  log_options.file = settings->log_file;
+  log_options.syslog_name = settings->syslog_name;
+  log_options.hostname = settings->hostname;
+  log_options.queue_lines = static_cast<size_t>(settings->log_queue_size);
+  absl::StatusOr<std::unique_ptr<Log>> log = OpenLog(log_options);
+  if (!log.ok()) return Fail(log.status());
+
+  Server server(*std::move(settings), **log);
+  const absl::Status started = server.Start();
+  if (!started.ok()) return Fail(started);
+  signals.Start([&](int number) {
+    if (number == SIGHUP) {
+      (*log)->Info("SIGHUP: settings are read at the start only; restart");
+    } else {
+      server.Terminate();
+    }
+  });
+  const bool clean = server.Wait();
+  (*log)->Info("stopped");
+  return clean ? 0 : 1;
+}
+
+int Main(std::span<const char* const> args) {
+  const std::string_view command = args.size() > 1 ? args[1] : "";
+  for (const std::string_view arg : args.subspan(1)) {
+    const std::optional<std::string> printout = FindPrintout(arg);
+    if (!printout.has_value()) continue;
+    std::fputs(printout->c_str(), stdout);
+    return 0;
+  }
+  if (command == "demo") return RunDemo(args.subspan(2));
+  if (command == "serve") return Serve(args.subspan(2));
+  if (command.empty() || command.starts_with('-')) {
+    return Serve(args.subspan(1));
+  }
+  std::fprintf(stderr,
+               "tlspost: unknown command \"%s\"; the commands are serve and "
+               "demo, and --help tells more\n",
+               args[1]);
+  return 2;
+}
+
+}  // namespace
+}  // namespace tlspost
+
+int main(int argc, char** argv) {
+  return tlspost::Main(
+      std::span<const char* const>(argv, static_cast<size_t>(argc)));
+}

@@ -1,0 +1,135 @@
+// Streams a message to the backend; keeps promises 1 and 4 of the design.
+
+#include "proxy/message_relay.h"
+
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/co_try.h"
+
+namespace tlspost {
+namespace {
+
+smtp::BareNewline PolicyOf(const Settings& settings) {
+  return settings.bare_newline == BareNewline::kReject
+             ? smtp::BareNewline::kReject
+             : smtp::BareNewline::kNormalize;
+}
+
+}  // namespace
+
+MessageRelay::MessageRelay(SessionServices& services, ClientChannel& client,
+                           Lease& lease, std::string header)
+    : services_(services),
+      client_(client),
+      lease_(lease),
+      header_(std::move(header)),
+      scanner_(PolicyOf(services.settings)) {
+  lease_.InTransaction();
+}
+
+Task<absl::Status> MessageRelay::Run() {
+  while (!scanner_.ended()) {
+    if (client_.unread().empty()) {
+      const io::Time deadline =
+          services_.loop.Now() + services_.settings.data_timeout;
+      CO_TRY(co_await client_.Fill(deadline));
+    }
+    CO_TRY(co_await RelayChunk());
+  }
+  if (forwarding()) co_await HearFinalReply();
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> MessageRelay::RelayChunk() {
+  const smtp::DataScanner::Result scanned =
+      scanner_.Scan(client_.unread(), scratch_);
+  CheckLimits();
+  if (forwarding() && lease_->readable()) co_await HearEarlyReply();
+  const bool something = !header_.empty() || !scanned.output.empty();
+  if (forwarding() && something) {
+    const io::Time deadline =
+        services_.loop.Now() + services_.settings.backend_timeout;
+    dot_sent_ = scanner_.ended();
+    const absl::Status sent =
+        co_await lease_->SendData(header_, scanned.output, deadline);
+    std::string().swap(header_);
+    if (!sent.ok()) {
+      // A server that refuses in mid-message says why before it closes.
+      if (lease_->readable()) {
+        co_await HearEarlyReply();
+      } else {
+        outcome_unknown_ = dot_sent_;
+        GiveUpLost();
+      }
+    }
+  }
+  client_.Consume(scanned.consumed);
+  if (!forwarding()) {
+    drained_ += scanned.consumed;
+    if (drained_ > kMaxDrainOctets) {
+      co_return absl::ResourceExhaustedError("endless message after refusal");
+    }
+  }
+  co_return absl::OkStatus();
+}
+
+void MessageRelay::CheckLimits() {
+  if (!forwarding()) return;
+  const uint64_t limit = services_.settings.message_size_limit;
+  if (limit > 0 && scanner_.message_octets() > limit) {
+    GiveUp(smtp::reply::kMessageTooBig.text());
+  } else if (scanner_.refused()) {
+    const smtp::DataScanner::Violations& wrong = scanner_.violations();
+    GiveUp(wrong.bare_lf   ? smtp::reply::kBareLf.text()
+           : wrong.bare_cr ? smtp::reply::kBareCr.text()
+                           : smtp::reply::kNulInMessage.text());
+  }
+}
+
+void MessageRelay::GiveUp(std::string_view reply) {
+  reply_ = reply;
+  // Not at a boundary: it is closed, and no dot was sent.
+  lease_.Return();
+}
+
+Task<void> MessageRelay::HearEarlyReply() {
+  const io::Time deadline =
+      services_.loop.Now() + services_.settings.backend_timeout;
+  lease_->ExpectReply();
+  auto early = co_await lease_->ReadReply(deadline);
+  // Only a refusal can be meant before the message has ended.
+  const bool refusal = early.ok() && early->code >= 400;
+  outcome_unknown_ = !refusal && dot_sent_;
+  if (refusal) {
+    GiveUp(early->text);
+  } else {
+    GiveUpLost();
+  }
+}
+
+void MessageRelay::GiveUpLost() {
+  GiveUp(outcome_unknown_ ? smtp::reply::kOutcomeUnknown.text()
+                          : smtp::reply::kBackendLost.text());
+}
+
+Task<void> MessageRelay::HearFinalReply() {
+  const io::Time deadline =
+      services_.loop.Now() + services_.settings.backend_data_done_timeout;
+  lease_->ExpectReply();
+  auto final_reply = co_await lease_->ReadReply(deadline);
+  if (!final_reply.ok()) {
+    // Delivered or not, nobody knows: the client decides what to do next
+    // (RFC 5321 section 4.5.3.2.6). Never a retry from here.
+    outcome_unknown_ = true;
+    GiveUp(smtp::reply::kOutcomeUnknown.text());
+    co_return;
+  }
+  accepted_ = final_reply->is_success();
+  if (accepted_) lease_->errors = 0;
+  if (final_reply->code != 421) lease_.AtBoundary();
+  reply_ = std::move(final_reply->text);
+  lease_.Return();
+}
+
+}  // namespace tlspost

@@ -1,0 +1,258 @@
+// Start-up checks and the worker threads.
+
+#include "proxy/server.h"
+
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "common/base/check.h"
+#include "common/base/status.h"
+#include "common/io/listen_socket.h"
+#include "common/io/uring.h"
+
+namespace tlspost {
+namespace {
+
+// Descriptors beside those of clients and backends: log, rings, listeners.
+constexpr uint64_t kSpareDescriptors = 64;
+
+// For the log's last lines before an exit that nothing else waits for.
+constexpr std::chrono::milliseconds kLastLogLines(200);
+
+// Distinguishes the ids of this process from those of the one before.
+std::string RandomInstance() {
+  uint32_t bits = 0;
+  if (getrandom(&bits, sizeof(bits), 0) != sizeof(bits)) {
+    bits = static_cast<uint32_t>(getpid());
+  }
+  return absl::StrFormat("%08X", bits);
+}
+
+int WorkerCount(const Settings& settings) {
+  if (settings.workers > 0) return settings.workers;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+absl::Status InSetting(std::string_view setting, const absl::Status& status) {
+  return MakeStatus(status.code(), absl::StrFormat("%s: %s", setting,
+                                                   MessageOf(status)));
+}
+
+}  // namespace
+
+// One worker and its thread. The worker is made and destroyed there.
+struct Server::Thread {
+  std::thread thread;
+  std::promise<absl::Status> listening;  // its ports are bound, or why not
+  std::promise<bool> go;                 // serve, or give up
+  std::mutex mutex;
+  io::Loop* loop = nullptr;  // guarded by mutex; null once the worker ended
+  Worker* worker = nullptr;  // the worker's thread only
+  std::vector<io::Endpoint> endpoints;
+  Counters counters;
+  bool clean = false;
+};
+
+Server::Server(Settings settings, Log& log)
+    : settings_(std::move(settings)),
+      log_(log),
+      worker_count_(WorkerCount(settings_)),
+      instance_(RandomInstance()) {}
+
+Server::~Server() { Wait(); }
+
+void Server::UseCertificate(std::string cert_pem, std::string key_pem) {
+  cert_pem_ = std::move(cert_pem);
+  key_pem_ = std::move(key_pem);
+}
+
+// --- what can be known before serving -------------------------------------
+
+absl::Status Server::LoadTls() {
+  tls_contexts_.assign(static_cast<size_t>(worker_count_), nullptr);
+  const bool wanted = settings_.tls_security_level != TlsSecurityLevel::kNone;
+  const bool have_certificate =
+      !settings_.tls_cert_file.empty() || !cert_pem_.empty();
+  if (!wanted) return absl::OkStatus();
+  if (!have_certificate) {
+    // Not offered rather than offered and then refused, as Postfix does.
+    log_.Warning(
+        "no tls_cert_file: STARTTLS is not offered; name a certificate or set "
+        "tls_security_level = none");
+    return absl::OkStatus();
+  }
+  tls::ServerTlsOptions options;
+  options.cert_file = settings_.tls_cert_file;
+  options.key_file = settings_.tls_key_file;
+  options.cert_pem = cert_pem_;
+  options.key_pem = key_pem_;
+  options.strict_key_permissions = settings_.tls_strict_key_permissions;
+  // Shared, so that each worker resumes the sessions of the others.
+  options.ticket_keys = tls::TicketKeys::Random();
+  for (auto& context : tls_contexts_) {
+    auto created = tls::TlsContext::CreateServer(options);
+    if (!created.ok()) return created.status();
+    context = *std::move(created);
+  }
+  for (const std::string& warning : tls_contexts_.front()->warnings()) {
+    log_.Warning(warning);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::ResolveAddresses() {
+  for (const std::string& text : settings_.listen) {
+    auto endpoints = io::ResolveEndpoints(text);
+    if (!endpoints.ok()) return InSetting("listen", endpoints.status());
+    for (io::Endpoint& endpoint : *endpoints) {
+      const absl::Status is_free = io::CheckNotInUse(endpoint);
+      if (!is_free.ok()) return InSetting("listen", is_free);
+      listen_.push_back(std::move(endpoint));
+    }
+  }
+  for (const std::string& text : settings_.backend) {
+    auto endpoints = io::ResolveEndpoints(text);
+    if (!endpoints.ok()) return InSetting("backend", endpoints.status());
+    std::move(endpoints->begin(), endpoints->end(),
+              std::back_inserter(backend_addresses_));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::FitDescriptorLimit() {
+  rlimit limit = {};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  const uint64_t others =
+      static_cast<uint64_t>(settings_.backend_max_connections) +
+      static_cast<uint64_t>(worker_count_) * (listen_.size() + 2) +
+      kSpareDescriptors;
+  if (limit.rlim_cur <= others) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "the limit of %d open files leaves none for clients; raise it (ulimit "
+        "-n, LimitNOFILE=)",
+        limit.rlim_cur));
+  }
+  const uint64_t room = limit.rlim_cur - others;
+  if (room < static_cast<uint64_t>(settings_.max_connections)) {
+    log_.Warning(absl::StrFormat(
+        "max_connections is lowered from %d to %d: the limit of open files is "
+        "%d (ulimit -n, LimitNOFILE=)",
+        settings_.max_connections, room, limit.rlim_cur));
+    settings_.max_connections = static_cast<int>(room);
+  }
+  return absl::OkStatus();
+}
+
+// --- threads --------------------------------------------------------------
+
+absl::Status Server::Start() {
+  for (const std::string& warning : SettingsWarnings(settings_)) {
+    log_.Warning(warning);
+  }
+  for (const absl::Status& status :
+       {LoadTls(), ResolveAddresses(), FitDescriptorLimit()}) {
+    if (!status.ok()) return status;
+  }
+  slots_ = std::make_unique<SlotBudget>(settings_.backend_max_connections,
+                                        worker_count_);
+  connections_ = std::make_unique<ConnectionLimit>(settings_.max_connections);
+  shared_.reset(new WorkerShared{settings_, listen_, backend_addresses_, log_,
+                                 *slots_, *connections_});
+  absl::Status result;
+  for (int number = 0; number < worker_count_; ++number) {
+    threads_.push_back(std::make_unique<Thread>());
+    Thread& thread = *threads_.back();
+    thread.thread = std::thread(
+        [this, &thread, number] { RunWorker(thread, number); });
+    result = thread.listening.get_future().get();
+    if (!result.ok()) break;
+    // With port 0 the first worker's port is everybody's.
+    listen_ = listening_ = thread.endpoints;
+  }
+  for (const auto& thread : threads_) thread->go.set_value(result.ok());
+  if (!result.ok()) return result;
+  for (const io::Endpoint& endpoint : listening_) {
+    log_.Info(absl::StrFormat("listening on %s", endpoint.ToString()));
+  }
+  log_.Info(absl::StrFormat("ready: %d workers, backend %s", worker_count_,
+                            settings_.backend.front()));
+  return absl::OkStatus();
+}
+
+void Server::RunWorker(Thread& thread, size_t number) {
+  auto loop = io::CreateUringLoop(io::UringOptions());
+  if (!loop.ok()) {
+    thread.listening.set_value(loop.status());
+    return;
+  }
+  Worker worker(**loop, *shared_, tls_contexts_[number],
+                absl::StrFormat("%s%02X", instance_, number));
+  const absl::Status listening = worker.Listen();
+  if (listening.ok()) {
+    thread.endpoints = worker.listening();
+    const std::lock_guard<std::mutex> lock(thread.mutex);
+    thread.worker = &worker;
+    thread.loop = loop->get();
+  }
+  thread.listening.set_value(listening);
+  if (!listening.ok() || !thread.go.get_future().get()) {
+    const std::lock_guard<std::mutex> lock(thread.mutex);
+    thread.loop = nullptr;
+    return;
+  }
+  worker.Start();
+  (*loop)->Run();
+  const std::lock_guard<std::mutex> lock(thread.mutex);
+  thread.loop = nullptr;
+  thread.counters = worker.counters();
+  thread.clean = worker.clean();
+  if (worker.clean()) return;
+  // Something could not be unwound, and its memory may still be in use: there
+  // is no orderly way out. The log gets a moment to be written.
+  log_.Error("some connections could not be closed in time; exiting");
+  std::this_thread::sleep_for(kLastLogLines);
+  _exit(1);
+}
+
+void Server::Terminate() {
+  if (terminations_.fetch_add(1) > 0) {
+    // The administrator has asked twice: no more courtesy.
+    _exit(1);
+  }
+  log_.Info("draining: no new clients, open transactions may finish");
+  for (const auto& thread : threads_) {
+    const std::lock_guard<std::mutex> lock(thread->mutex);
+    if (thread->loop == nullptr) continue;
+    thread->loop->PostRemote([&thread] { thread->worker->Drain(); });
+  }
+}
+
+bool Server::Wait() {
+  bool clean = true;
+  for (const auto& thread : threads_) {
+    if (thread->thread.joinable()) thread->thread.join();
+    clean = clean && thread->clean;
+  }
+  return clean;
+}
+
+Counters Server::TotalCounters() const {
+  Counters total;
+  for (const auto& thread : threads_) total += thread->counters;
+  return total;
+}
+
+}  // namespace tlspost

@@ -1,0 +1,348 @@
+// The conversation with a client, top to bottom.
+
+#include "proxy/session.h"
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "common/base/co_try.h"
+#include "common/base/status.h"
+#include "common/smtp/capabilities.h"
+#include "common/smtp/envelope.h"
+#include "common/smtp/reply.h"
+#include "common/smtp/text.h"
+#include "common/smtp/tls_summary.h"
+#include "proxy/transaction.h"
+
+namespace tlspost {
+namespace {
+
+using smtp::Verb;
+using std::chrono_literals::operator""s;
+
+// After our last word the client gets this long to read it and close.
+constexpr io::Duration kLingerTimeout = 2s;
+
+}  // namespace
+
+Session::Session(SessionServices& services, std::unique_ptr<io::Stream> stream)
+    : services_(services),
+      client_(std::move(stream), services.settings.line_length_limit,
+              services.settings.command_timeout) {}
+
+Task<void> Session::Run() {
+  ++services_.counters.sessions;
+  services_.log.Info(absl::StrFormat("connect from %s", Peer()));
+  absl::Status why = co_await Converse();
+  co_await Leave(std::move(why));
+  services_.log.Info(absl::StrFormat("disconnect from %s %s", Peer(),
+                                     state_.tally.Summary()));
+}
+
+// OK: we have said our last word. An error: the client went, or must go.
+Task<absl::Status> Session::Converse() {
+  client_.Say(smtp::Greeting(services_.settings.hostname, "tlspost"));
+  io::Time deadline = services_.loop.Now() + services_.settings.command_timeout;
+  while (!finished_) {
+    const std::optional<ClientChannel::Line> line = client_.TakeLine();
+    if (!line.has_value()) {
+      CO_TRY(co_await AwaitMore(deadline));
+      continue;
+    }
+    // One deadline for a whole command, however slowly it drips in.
+    deadline = services_.loop.Now() + services_.settings.command_timeout;
+    if (line->too_long) {
+      Refuse(Verb::kUnknown, smtp::reply::kLineTooLong);
+      continue;
+    }
+    const smtp::Command command = smtp::ParseCommand(line->text);
+    state_.last_verb = command.verb;
+    switch (Answer(command)) {
+      case Next::kGoOn:
+        break;
+      case Next::kStartTls:
+        CO_TRY(co_await StartTls());
+        break;
+      case Next::kMail:
+        CO_TRY(co_await Transact(command.argument));
+        deadline = services_.loop.Now() + services_.settings.command_timeout;
+        break;
+      case Next::kQuit:
+        finished_ = true;
+        break;
+    }
+    if (state_.errors >= services_.settings.hard_error_limit) {
+      SayGoodbye(smtp::reply::kTooManyErrors);
+    }
+    if (client_.must_flush()) CO_TRY(co_await client_.Flush());
+  }
+  co_return absl::OkStatus();
+}
+
+// Sends what there is to say, then waits for the client.
+Task<absl::Status> Session::AwaitMore(io::Time deadline) {
+  CO_TRY(co_await client_.Flush());
+  if (draining_) {
+    SayGoodbye(smtp::reply::kShuttingDown);
+    co_return absl::OkStatus();
+  }
+  idle_ = true;
+  absl::Status received = co_await client_.Fill(deadline);
+  idle_ = false;
+  // Drain woke us: the next round says 421.
+  if (absl::IsAborted(received)) co_return absl::OkStatus();
+  if (!received.ok()) co_return received;
+  if (!heard_ && smtp::LooksLikeTlsHandshake(client_.unread())) {
+    co_return absl::InvalidArgumentError(
+        "TLS on a STARTTLS port: the client expects TLS from the start, as on "
+        "port 465");
+  }
+  heard_ = true;
+  co_return absl::OkStatus();
+}
+
+// --- commands -------------------------------------------------------------
+
+Session::Next Session::Answer(const smtp::Command& command) {
+  const std::optional<smtp::Reply> refusal = smtp::RefuseByShape(command);
+  if (refusal.has_value()) {
+    Refuse(command.verb, *refusal);
+    return command.verb == Verb::kForbidden ? Next::kQuit : Next::kGoOn;
+  }
+  const smtp::VerbInfo& info = smtp::InfoOf(command.verb);
+  if (needs_tls() && !info.before_tls) {
+    return Refuse(command.verb, smtp::reply::kMustStartTls);
+  }
+  if (info.junk && ++state_.junk > services_.settings.junk_command_limit) {
+    ++state_.errors;
+  }
+  switch (command.verb) {
+    case Verb::kEhlo:
+    case Verb::kHelo:
+      return AnswerHello(command);
+    case Verb::kStartTls:
+      return AnswerStartTls();
+    case Verb::kMail:
+      return AnswerMail(command);
+    case Verb::kRcpt:
+    case Verb::kData:
+      return Refuse(command.verb, smtp::reply::kNeedMail);
+    case Verb::kRset:
+    case Verb::kNoop:
+      return Accept(command.verb, smtp::reply::kOk);
+    case Verb::kVrfy:
+      return Accept(command.verb, smtp::reply::kCannotVerify);
+    case Verb::kHelp:
+      return Accept(command.verb, smtp::reply::kHelp);
+    case Verb::kQuit:
+      Accept(command.verb, smtp::reply::kBye);
+      return Next::kQuit;
+    default:
+      return Refuse(command.verb, smtp::reply::kNotImplemented);
+  }
+}
+
+Session::Next Session::AnswerHello(const smtp::Command& command) {
+  if (!smtp::ValidHelloName(command.argument)) {
+    return Refuse(command.verb, smtp::reply::kBadHelloName);
+  }
+  state_.helo = std::string(command.argument);
+  state_.esmtp = command.verb == Verb::kEhlo;
+  state_.tally.Count(command.verb, true);
+  const Settings& settings = services_.settings;
+  client_.Say(state_.esmtp
+                  ? smtp::FormatEhloReply(settings.hostname, Capabilities(),
+                                          offers_tls(),
+                                          settings.message_size_limit)
+                  : smtp::HeloReply(settings.hostname));
+  return Next::kGoOn;
+}
+
+Session::Next Session::AnswerStartTls() {
+  if (in_tls()) return Refuse(Verb::kStartTls, smtp::reply::kTlsAlreadyActive);
+  if (!offers_tls()) {
+    return Refuse(Verb::kStartTls, smtp::reply::kNotImplemented);
+  }
+  // RFC 3207 section 4.2: the client has seen the offer in a reply to EHLO.
+  if (!state_.greeted()) {
+    return Refuse(Verb::kStartTls, smtp::reply::kSendHello);
+  }
+  return Next::kStartTls;
+}
+
+Session::Next Session::AnswerMail(const smtp::Command& command) {
+  if (!state_.greeted()) {
+    // RFC 3207 section 4.2: after TLS the client says EHLO again.
+    if (services_.settings.helo_required || in_tls()) {
+      return Refuse(Verb::kMail, smtp::reply::kSendHello);
+    }
+    state_.helo = "unknown";
+  }
+  const smtp::ReplyOr<smtp::MailArguments> mail =
+      smtp::ParseMail(command.argument);
+  if (!mail.ok()) return Refuse(Verb::kMail, mail.refusal());
+  const std::optional<smtp::Reply> refusal = smtp::RefuseMail(
+      *mail, Capabilities(), services_.settings.message_size_limit);
+  if (refusal.has_value()) return Refuse(Verb::kMail, *refusal);
+  return Next::kMail;
+}
+
+Session::Next Session::Refuse(Verb verb, const smtp::Reply& reply) {
+  state_.tally.Count(verb, false);
+  ++state_.errors;
+  Say(reply);
+  return Next::kGoOn;
+}
+
+Session::Next Session::Accept(Verb verb, const smtp::Reply& reply) {
+  state_.tally.Count(verb, true);
+  Say(reply);
+  return Next::kGoOn;
+}
+
+// Our own replies carry enhanced codes only where the backend's do too.
+void Session::Say(const smtp::Reply& reply) {
+  if (services_.pool.capabilities().has_value() &&
+      !Capabilities().enhanced_status_codes) {
+    client_.Say(smtp::WithoutEnhancedCodes(reply.text()));
+  } else {
+    client_.Say(reply.text());
+  }
+}
+
+void Session::SayGoodbye(const smtp::Reply& reply) {
+  client_.Say(smtp::WithHost(reply, services_.settings.hostname));
+  finished_ = true;
+}
+
+// --- the parts that wait --------------------------------------------------
+
+Task<absl::Status> Session::Transact(std::string_view argument) {
+  // Judged by AnswerMail, so it parses.
+  const smtp::ReplyOr<smtp::MailArguments> mail = smtp::ParseMail(argument);
+  Transaction transaction(services_, client_, state_, *mail);
+  absl::Status end = co_await transaction.Run();
+  co_return end;
+}
+
+Task<absl::Status> Session::StartTls() {
+  // RFC 3207 section 4.2: nothing said before TLS counts after it. What came
+  // behind STARTTLS may be an attacker's: it is neither executed nor taken for
+  // TLS.
+  const size_t dropped = client_.DiscardInput();
+  if (dropped > 0) {
+    ++services_.counters.starttls_injections;
+    services_.log.Warning(absl::StrFormat(
+        "%d octets of plaintext behind STARTTLS dropped from %s", dropped,
+        Peer()));
+  }
+  state_.helo.clear();
+  state_.esmtp = false;
+  state_.tally.Count(Verb::kStartTls, true);
+  client_.Say(smtp::reply::kReadyToStartTls.text());
+  CO_TRY(co_await client_.Flush());
+
+  const io::Time deadline =
+      services_.loop.Now() + services_.settings.tls_handshake_timeout;
+  absl::Status shaken =
+      co_await client_.stream().StartTls(services_.tls, deadline);
+  if (!shaken.ok()) {
+    ++services_.counters.handshakes_failed;
+    LogTlsFailure(shaken);
+    co_return shaken;
+  }
+  NoteHandshake();
+  co_return absl::OkStatus();
+}
+
+void Session::NoteHandshake() {
+  const TlsDescription tls = client_.stream().engine()->Describe();
+  ++services_.counters.handshakes;
+  if (tls.reused) ++services_.counters.handshakes_resumed;
+  if (services_.settings.tls_loglevel >= 1) {
+    services_.log.Info(smtp::FormatTlsLogLine(tls, Peer()));
+  }
+}
+
+Task<void> Session::Leave(absl::Status why) {
+  if (!why.ok()) LogEnd(why);
+  if (absl::IsDeadlineExceeded(why) && !failed_handshake()) {
+    SayGoodbye(smtp::reply::kTimeout);
+  }
+  // After a failed handshake there is nobody to talk to in plaintext.
+  const bool can_talk = !failed_handshake() && !absl::IsUnavailable(why) &&
+                        !absl::IsDataLoss(why);
+  if (!can_talk) co_return;
+  const absl::Status flushed = co_await client_.Flush();
+  if (!flushed.ok()) co_return;
+  const io::Time deadline = services_.loop.Now() + kLingerTimeout;
+  co_await client_.stream().Linger(deadline);
+}
+
+void Session::Drain() {
+  draining_ = true;
+  if (idle_) client_.Interrupt();
+}
+
+// --- facts and words ------------------------------------------------------
+
+bool Session::in_tls() const { return client_.stream().engine() != nullptr; }
+
+bool Session::failed_handshake() const {
+  const tls::TlsEngine* engine = client_.stream().engine();
+  return engine != nullptr && !engine->established();
+}
+
+bool Session::offers_tls() const {
+  return services_.tls != nullptr && !in_tls();
+}
+
+bool Session::needs_tls() const {
+  return services_.settings.tls_security_level == TlsSecurityLevel::kEncrypt &&
+         !in_tls();
+}
+
+const smtp::EhloCapabilities& Session::Capabilities() const {
+  static const smtp::EhloCapabilities kMinimum = smtp::MinimumCapabilities();
+  const auto& known = services_.pool.capabilities();
+  return known.has_value() ? *known : kMinimum;
+}
+
+std::string Session::Peer() const {
+  return absl::StrFormat("unknown[%s]",
+                         client_.stream().transport().peer().Address());
+}
+
+// Postfix's three lines, and one in plain words.
+void Session::LogTlsFailure(const absl::Status& why) const {
+  const tls::TlsEngine& engine = *client_.stream().engine();
+  const bool lost = engine.failure() == tls::TlsFailure::kNone ||
+                    engine.failure() == tls::TlsFailure::kLostConnection;
+  services_.log.Info(absl::StrFormat("SSL_accept error from %s: %s", Peer(),
+                                     lost ? "lost connection" : "-1"));
+  if (!engine.library_error().empty()) {
+    services_.log.Warning(absl::StrFormat("TLS library problem: %s:",
+                                          engine.library_error()));
+  }
+  services_.log.Info(absl::StrFormat("TLS handshake with %s failed: %s", Peer(),
+                                     MessageOf(why)));
+}
+
+void Session::LogEnd(const absl::Status& why) const {
+  const std::string_view name = smtp::InfoOf(state_.last_verb).name;
+  const std::string_view after = name.empty() ? "CONNECT" : name;
+  if (absl::IsDeadlineExceeded(why)) {
+    services_.log.Info(
+        absl::StrFormat("timeout after %s from %s", after, Peer()));
+    return;
+  }
+  if (absl::IsInvalidArgument(why) && !failed_handshake()) {
+    services_.log.Info(absl::StrFormat("%s: %s", Peer(), MessageOf(why)));
+  }
+  services_.log.Info(
+      absl::StrFormat("lost connection after %s from %s", after, Peer()));
+}
+
+}  // namespace tlspost

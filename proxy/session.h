@@ -1,0 +1,78 @@
+// Session: one client from greeting to close (RFC 5321, RFC 3207).
+//
+// Run is the conversation; a Transaction is the loan of a backend connection
+// in the middle of it. Nothing the client said before TLS has effect after it.
+
+#ifndef TLSPOST_PROXY_SESSION_H_
+#define TLSPOST_PROXY_SESSION_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "common/base/intrusive_list.h"
+#include "common/base/task.h"
+#include "common/io/stream.h"
+#include "common/smtp/command.h"
+#include "proxy/client_channel.h"
+#include "proxy/session_services.h"
+
+namespace tlspost {
+
+class Session : public ListNode<Session> {
+ public:
+  // `services` outlives the session.
+  Session(SessionServices& services, std::unique_ptr<io::Stream> stream);
+
+  // The whole conversation, to the end of the connection.
+  Task<void> Run();
+
+  // The service shuts down: the client hears 421 as soon as it is in no
+  // transaction.
+  void Drain();
+  // The connection is closed now; Run comes to its end.
+  void Abort() { client_.stream().transport().Close(); }
+
+ private:
+  // What a command makes of the session.
+  enum class Next : uint8_t { kGoOn, kStartTls, kMail, kQuit };
+
+  Task<absl::Status> Converse();
+  Task<absl::Status> AwaitMore(io::Time deadline);
+  Task<absl::Status> StartTls();
+  Task<absl::Status> Transact(std::string_view argument);
+  Task<void> Leave(absl::Status why);
+
+  Next Answer(const smtp::Command& command);
+  Next AnswerHello(const smtp::Command& command);
+  Next AnswerStartTls();
+  Next AnswerMail(const smtp::Command& command);
+  Next Refuse(smtp::Verb verb, const smtp::Reply& reply);
+  Next Accept(smtp::Verb verb, const smtp::Reply& reply);
+  void Say(const smtp::Reply& reply);
+  void SayGoodbye(const smtp::Reply& reply);
+  void NoteHandshake();
+
+  bool in_tls() const;
+  bool failed_handshake() const;
+  bool offers_tls() const;
+  bool needs_tls() const;
+  const smtp::EhloCapabilities& Capabilities() const;
+  std::string Peer() const;
+  void LogTlsFailure(const absl::Status& why) const;
+  void LogEnd(const absl::Status& why) const;
+
+  SessionServices& services_;
+  ClientChannel client_;
+  ClientState state_;
+  bool heard_ = false;     // the client has sent something
+  bool idle_ = false;      // waiting for the next command
+  bool draining_ = false;
+  bool finished_ = false;  // we have said our last word
+};
+
+}  // namespace tlspost
+
+#endif  // TLSPOST_PROXY_SESSION_H_

@@ -1,0 +1,213 @@
+// Which settings do not go together. Each value by itself is checked where it
+// is read (settings_table.cc).
+
+#include "proxy/settings.h"
+
+#include <sys/un.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "common/base/status.h"
+
+namespace tlspost {
+namespace {
+
+bool IsNameCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+}
+
+bool IsName(std::string_view text) {
+  return !text.empty() && text.size() <= 255 &&
+         std::all_of(text.begin(), text.end(), IsNameCharacter);
+}
+
+// A host name, or an address literal as RFC 5321 4.1.3 writes it.
+bool IsHostName(std::string_view text) {
+  if (text.size() < 3 || text.front() != '[' || text.back() != ']') {
+    return IsName(text);
+  }
+  const std::string_view inner = text.substr(1, text.size() - 2);
+  return inner.size() <= 255 &&
+         std::all_of(inner.begin(), inner.end(),
+                     [](char c) { return IsNameCharacter(c) || c == ':'; });
+}
+
+std::optional<SettingsProblem> FindNameProblem(const Settings& settings) {
+  if (!settings.hostname.empty() && !IsHostName(settings.hostname)) {
+    return SettingsProblem{"hostname",
+                           "is no host name; use letters, digits, '-' and '.', "
+                           "as in mx.example.org"};
+  }
+  if (!IsName(settings.mail_name)) {
+    return SettingsProblem{"mail_name",
+                           "must be one word of letters, digits, '-', '.' and "
+                           "'_'"};
+  }
+  if (!IsName(settings.syslog_name)) {
+    return SettingsProblem{"syslog_name",
+                           "must be one word of letters, digits, '-', '.' and "
+                           "'_'"};
+  }
+  return std::nullopt;
+}
+
+// Addresses are looked up later (common/io/endpoint.h); here it is only seen
+// that one is written as it must be. Returns what is wrong, or nothing.
+std::string FindPathFault(std::string_view path) {
+  constexpr size_t kLongest = sizeof(sockaddr_un{}.sun_path) - 1;
+  if (path.empty() || path.front() != '/') {
+    return "unix: needs an absolute path: unix:/PATH";
+  }
+  if (path.size() > kLongest) {
+    return "the path of the socket is longer than " + std::to_string(kLongest) +
+           " bytes; use a shorter one";
+  }
+  return {};
+}
+
+std::string FindHostPortFault(std::string_view text) {
+  const std::string quoted = '"' + std::string(text) + '"';
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || text.ends_with(']')) {
+    return quoted + " has no port; write HOST:PORT";
+  }
+  std::string_view host = text.substr(0, colon);
+  const std::string_view port = text.substr(colon + 1);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != std::string_view::npos) {
+    return quoted + " needs brackets around an IPv6 address: [ADDRESS]:PORT";
+  }
+  const bool good_host = !host.empty() && host.size() <= 255 &&
+                         std::all_of(host.begin(), host.end(), [](char c) {
+                           return IsNameCharacter(c) || c == ':' || c == '%';
+                         });
+  if (!good_host) {
+    return quoted +
+           " has no host; write HOST:PORT, with 0.0.0.0 or [::] to "
+           "listen on all addresses";
+  }
+  uint32_t number = 0;
+  const char* end = port.data() + port.size();
+  const auto [rest, error] = std::from_chars(port.data(), end, number);
+  if (error != std::errc() || rest != end || number > 65535) {
+    return quoted + " has no port from 0 to 65535 after the ':'";
+  }
+  return {};
+}
+
+constexpr std::string_view kUnixPrefix = "unix:";
+
+std::optional<SettingsProblem> FindListenProblem(const Settings& settings) {
+  if (settings.listen.empty()) {
+    return SettingsProblem{"listen", "is empty; give at least one HOST:PORT"};
+  }
+  for (const std::string& address : settings.listen) {
+    if (address.starts_with(kUnixPrefix)) {
+      return SettingsProblem{
+          "listen", "clients cannot come over a unix socket; use HOST:PORT"};
+    }
+    std::string fault = FindHostPortFault(address);
+    if (!fault.empty()) return SettingsProblem{"listen", std::move(fault)};
+  }
+  return std::nullopt;
+}
+
+std::optional<SettingsProblem> FindBackendProblem(const Settings& settings) {
+  if (settings.backend.size() != 1) {
+    return SettingsProblem{"backend",
+                           "exactly one backend is supported for now, not " +
+                               std::to_string(settings.backend.size())};
+  }
+  const std::string_view address = settings.backend.front();
+  std::string fault = address.starts_with(kUnixPrefix)
+                          ? FindPathFault(address.substr(kUnixPrefix.size()))
+                          : FindHostPortFault(address);
+  if (fault.empty() && address.ends_with(":0")) {
+    fault = "port 0 cannot be connected to";
+  }
+  if (fault.empty()) return std::nullopt;
+  return SettingsProblem{"backend", std::move(fault)};
+}
+
+std::optional<SettingsProblem> FindTlsProblem(const Settings& settings) {
+  if (!settings.tls_key_file.empty() && settings.tls_cert_file.empty()) {
+    return SettingsProblem{"tls_key_file",
+                           "a key needs its certificate; set tls_cert_file "
+                           "too"};
+  }
+  if (settings.tls_security_level == TlsSecurityLevel::kEncrypt &&
+      settings.tls_cert_file.empty()) {
+    return SettingsProblem{"tls_security_level",
+                           "encrypt needs a certificate; set tls_cert_file "
+                           "(and tls_key_file)"};
+  }
+  return std::nullopt;
+}
+
+std::optional<SettingsProblem> FindPoolProblem(const Settings& settings) {
+  if (settings.backend_backoff_min > settings.backend_backoff_max) {
+    return SettingsProblem{"backend_backoff_min",
+                           "must not be more than backend_backoff_max"};
+  }
+  if (settings.backend_warm_spares > settings.backend_max_connections) {
+    return SettingsProblem{"backend_warm_spares",
+                           "must not be more than backend_max_connections"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<SettingsProblem> FindSettingsProblem(const Settings& settings) {
+  for (const auto find :
+       {FindNameProblem, FindListenProblem, FindBackendProblem, FindTlsProblem,
+        FindPoolProblem}) {
+    if (auto problem = find(settings)) return problem;
+  }
+  return std::nullopt;
+}
+
+absl::Status ValidateSettings(const Settings& settings) {
+  const auto problem = FindSettingsProblem(settings);
+  if (!problem) return absl::OkStatus();
+  return MakeStatus(absl::StatusCode::kInvalidArgument,
+                    std::string(problem->setting) + ": " + problem->text);
+}
+
+std::vector<std::string> SettingsWarnings(const Settings& settings) {
+  std::vector<std::string> warnings;
+  const bool encrypt =
+      settings.tls_security_level == TlsSecurityLevel::kEncrypt;
+  if (settings.tls_security_level == TlsSecurityLevel::kMay &&
+      settings.tls_cert_file.empty()) {
+    warnings.push_back(
+        "no certificate, so STARTTLS is not offered; set tls_cert_file, or "
+        "tls_security_level=none to silence this");
+  }
+  for (const std::string& address : settings.listen) {
+    if (encrypt && address.ends_with(":25")) {
+      warnings.push_back(
+          "tls_security_level=encrypt on " + address +
+          " turns mail away from servers without TLS, which RFC 3207 section 4 "
+          "forbids to a public MX; use may");
+    }
+  }
+  if (settings.backend_idle_timeout >= Settings::Seconds(300)) {
+    warnings.push_back(
+        "backend_idle_timeout is not below Postfix's default smtpd_timeout of "
+        "300s, so the backend will close pooled connections first; lower it "
+        "unless the backend waits longer");
+  }
+  if (settings.backend_data_done_timeout < Settings::Seconds(600)) {
+    warnings.push_back(
+        "backend_data_done_timeout is below the ten minutes of RFC 5321 "
+        "4.5.3.2.6; a slow backend can make clients send a message twice");
+  }
+  return warnings;
+}
+
+}  // namespace tlspost

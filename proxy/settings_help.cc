@@ -1,0 +1,145 @@
+// Three renderings of the settings' table.
+
+#include "proxy/settings_help.h"
+
+#include <vector>
+
+#include "proxy/settings_table.h"
+
+namespace tlspost {
+namespace {
+
+constexpr size_t kWidth = 79;
+
+constexpr std::string_view kUsage =
+    R"(tlspost: a proxy that terminates TLS in front of a mail server.
+
+Usage:
+  tlspost [serve] [--config=FILE] [--name=value]...
+      Accepts mail and passes it on. The command line wins over the file.
+  tlspost check [the same options]
+      Says what is wrong with the settings, the certificate and the backend.
+  tlspost demo [--keep]
+      Shows the whole way of a message, with nothing to set up.
+  tlspost --help
+
+Values: durations have a unit (500ms, 30s, 5m, 1h), sizes are bytes or have
+one (64k, 10M, 1G), switches take yes or no. A setting marked "repeatable" may
+be given several times; in the file it is a list.
+)";
+
+// `text` in lines of at most `width` characters, each with `prefix`.
+std::string Wrap(std::string_view text, std::string_view prefix) {
+  std::string wrapped;
+  std::string line;
+  while (!text.empty()) {
+    const size_t space = text.find(' ');
+    const std::string_view word = text.substr(0, space);
+    text.remove_prefix(space == std::string_view::npos ? text.size()
+                                                       : space + 1);
+    const size_t length = prefix.size() + line.size() + 1 + word.size();
+    if (!line.empty() && length > kWidth) {
+      wrapped.append(prefix).append(line).append("\n");
+      line.clear();
+    }
+    if (!line.empty()) line += ' ';
+    line += word;
+  }
+  return wrapped.append(prefix).append(line).append("\n");
+}
+
+std::string Marks(const Setting& setting) {
+  return setting.repeatable() ? " (repeatable)" : "";
+}
+
+// Escapes what Markdown would take for the end of a cell or for markup.
+std::string Cell(std::string_view text) {
+  std::string cell;
+  for (const char c : text) {
+    if (c == '|' || c == '<' || c == '_' || c == '*') cell += '\\';
+    cell += c;
+  }
+  return cell;
+}
+
+std::string Code(std::string_view text) {
+  if (text.empty()) return "";
+  std::string code = "`";
+  for (const char c : text) {
+    if (c == '|') code += '\\';
+    code += c;
+  }
+  return code + '`';
+}
+
+}  // namespace
+
+std::string FormatHelp() {
+  const Settings defaults;
+  std::string help(kUsage);
+  std::string_view group;
+  for (const Setting& setting : AllSettings()) {
+    if (setting.group != group) {
+      group = setting.group;
+      help.append("\n").append(group).append(":\n");
+    }
+    const std::string value = FormatValue(setting, defaults);
+    help.append("  --").append(setting.name).append("=").append(setting.hint);
+    help.append(Marks(setting)).append("\n");
+    help += Wrap(setting.help, "      ");
+    if (!value.empty())
+      help.append("      Default: ").append(value).append("\n");
+  }
+  return help;
+}
+
+std::string FormatSampleToml() {
+  const Settings defaults;
+  std::string sample =
+      "# Settings of tlspost, each with its default. Take the '#' off a line\n"
+      "# to change it, and start with --config=FILE. `tlspost check` says "
+      "what\n"
+      "# is wrong. Durations have a unit: ms, s, m or h. Written by\n"
+      "# scripts/generate.\n";
+  std::string_view group;
+  for (const Setting& setting : AllSettings()) {
+    if (setting.group != group) {
+      group = setting.group;
+      sample.append("\n# --- ").append(group).append(" ---\n");
+    }
+    sample += '\n';
+    sample += Wrap(setting.help, "# ");
+    sample.append("# Values: ").append(setting.hint).append(Marks(setting));
+    sample.append("\n#").append(setting.name).append(" = ");
+    sample.append(FormatTomlValue(setting, defaults)).append("\n");
+  }
+  return sample;
+}
+
+std::string FormatSettingsTable() {
+  const Settings defaults;
+  std::string table(kSettingsTableBegin);
+  std::string_view group;
+  for (const Setting& setting : AllSettings()) {
+    if (setting.group != group) {
+      group = setting.group;
+      table.append("\n\n**").append(group).append("**\n\n");
+      table.append("| Setting | Values | Default | What it does |\n");
+      table.append("| --- | --- | --- | --- |");
+    }
+    table.append("\n| ").append(Code(setting.name));
+    table.append(" | ").append(Code(setting.hint)).append(Marks(setting));
+    table.append(" | ").append(Code(FormatValue(setting, defaults)));
+    table.append(" | ").append(Cell(setting.help)).append(" |");
+  }
+  return table.append("\n\n").append(kSettingsTableEnd);
+}
+
+std::optional<std::string> FindPrintout(std::string_view option) {
+  if (option == "--help" || option == "-h") return FormatHelp();
+  if (option == "--print-sample") return FormatSampleToml();
+  if (option == "--print-settings-table") return FormatSettingsTable() + "\n";
+  return std::nullopt;
+}
+
+}  // namespace tlspost

@@ -1,0 +1,33 @@
+// SignalWatcher: the process's signals, handed to a function on a thread of
+// its own.
+//
+// Made before any other thread: those inherit the blocked mask, so that no
+// signal interrupts a worker.
+
+#ifndef TLSPOST_PROXY_SIGNALS_H_
+#define TLSPOST_PROXY_SIGNALS_H_
+
+#include <csignal>
+#include <functional>
+#include <thread>
+
+namespace tlspost {
+
+class SignalWatcher {
+ public:
+  // Blocks SIGTERM, SIGINT and SIGHUP, and ignores SIGPIPE.
+  SignalWatcher();
+  // Ends the thread.
+  ~SignalWatcher();
+
+  // Calls `on_signal(number)` for each signal from now on.
+  void Start(std::function<void(int)> on_signal);
+
+ private:
+  sigset_t set_;
+  std::thread thread_;
+};
+
+}  // namespace tlspost
+
+#endif  // TLSPOST_PROXY_SIGNALS_H_

@@ -1,0 +1,431 @@
+// Groups of commands to the backend and their replies back; then the message.
+
+#include "proxy/transaction.h"
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "common/base/check.h"
+#include "common/base/co_try.h"
+#include "common/base/status.h"
+#include "common/smtp/received.h"
+#include "common/smtp/text.h"
+
+namespace tlspost {
+namespace {
+
+using smtp::Verb;
+
+// A backend that says 421 takes leave of us, not of the client, whose session
+// goes on: it hears the same words under 451.
+std::string ForClient(std::string reply) {
+  for (size_t at = 0; at < reply.size();) {
+    if (reply.compare(at, 3, "421") == 0) reply.replace(at, 3, "451");
+    const size_t end = reply.find('\n', at);
+    if (end == std::string::npos) break;
+    at = end + 1;
+  }
+  return reply;
+}
+
+double Seconds(io::Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+smtp::ClientIdentity IdentityOf(const ClientChannel& client,
+                                const ClientState& state) {
+  smtp::ClientIdentity identity;
+  const io::Stream& transport = client.stream().transport();
+  const io::Endpoint local = transport.local();
+  identity.address = transport.peer().Address();
+  identity.port = transport.peer().port();
+  identity.helo = state.helo;
+  identity.esmtp = state.esmtp;
+  identity.dest_address = local.Address();
+  identity.dest_port = local.port();
+  return identity;
+}
+
+}  // namespace
+
+Transaction::Transaction(SessionServices& services, ClientChannel& client,
+                         ClientState& state, const smtp::MailArguments& mail)
+    : services_(services),
+      client_(client),
+      state_(state),
+      id_(services.NextId()),
+      started_(services.loop.Now()),
+      leased_(started_),
+      identity_(IdentityOf(client, state)),
+      sender_(mail.path),
+      smtputf8_(mail.smtputf8) {
+  smtp::AppendMailLine(mail, /*keep_auth=*/false, wire_);
+  AddWire(Verb::kMail, {});
+}
+
+Task<absl::Status> Transaction::Run() {
+  // Nobody knows how long the wait is: no receive buffer waits with us.
+  client_.Park();
+  const io::Time deadline = started_ + services_.settings.pool_wait_timeout;
+  auto acquired = co_await services_.pool.Acquire(identity_, deadline);
+  if (!acquired.lease) {
+    FailFrom(0, smtp::reply::kBackendDown, smtp::reply::kNeedMail,
+             acquired.refusal);
+    co_return absl::OkStatus();
+  }
+  Take(std::move(acquired.lease));
+  io::Time command_deadline = leased_ + services_.settings.command_timeout;
+  while (true) {
+    const bool left = Collect();
+    if (!group_.empty()) {
+      co_await Exchange();
+      command_deadline =
+          services_.loop.Now() + services_.settings.command_timeout;
+      if (data_) {
+        const absl::Status relayed = co_await RelayMessage();
+        co_return relayed;
+      }
+      if (!open_) co_return absl::OkStatus();
+      if (TooManyErrors()) {
+        co_await ResetBackend();
+        co_return absl::OkStatus();
+      }
+      continue;  // more may have come meanwhile
+    }
+    if (left) {
+      co_await ResetBackend();
+      co_return absl::OkStatus();
+    }
+    absl::Status alive = co_await client_.Flush();
+    if (alive.ok()) alive = co_await client_.Fill(command_deadline);
+    if (!alive.ok()) {
+      co_await ResetBackend();
+      co_return alive;
+    }
+  }
+}
+
+void Transaction::Take(Lease lease) {
+  lease_ = std::move(lease);
+  leased_ = services_.loop.Now();
+  relay_ = lease_->stream().peer().ToString();
+}
+
+// --- the group ------------------------------------------------------------
+
+// Takes the commands that the client has sent already. True when one of them
+// is not the transaction's business: it is left to the session.
+bool Transaction::Collect() {
+  while (wire_.size() < kMaxGroupOctets) {
+    const std::optional<ClientChannel::Line> line = client_.TakeLine();
+    if (!line.has_value()) return false;
+    if (line->too_long) {
+      AddLocal(Verb::kUnknown, smtp::reply::kLineTooLong);
+      continue;
+    }
+    const smtp::Command command = smtp::ParseCommand(line->text);
+    state_.last_verb = command.verb;
+    const std::optional<smtp::Reply> refusal = smtp::RefuseByShape(command);
+    if (refusal.has_value() && command.verb != Verb::kForbidden) {
+      AddLocal(command.verb, *refusal);
+      continue;
+    }
+    switch (command.verb) {
+      case Verb::kRcpt:
+        AddRcpt(command.argument);
+        break;
+      case Verb::kData:
+      case Verb::kRset:
+        AddWire(command.verb, {});
+        return false;  // what follows depends on the reply
+      case Verb::kNoop:
+        AddLocal(command.verb, smtp::reply::kOk);
+        break;
+      case Verb::kVrfy:
+        AddLocal(command.verb, smtp::reply::kCannotVerify);
+        break;
+      case Verb::kHelp:
+        AddLocal(command.verb, smtp::reply::kHelp);
+        break;
+      case Verb::kMail:
+        if (group_.empty() && open_) {
+          AddLocal(command.verb, smtp::reply::kNestedMail);
+          break;
+        }
+        // Whether it is nested shows in the replies that are still to come.
+        client_.PutBack(line->text);
+        return group_.empty();
+      default:  // EHLO, HELO, STARTTLS, QUIT, HTTP: the transaction ends
+        client_.PutBack(line->text);
+        return group_.empty();
+    }
+  }
+  return false;
+}
+
+void Transaction::AddLocal(Verb verb, const smtp::Reply& reply) {
+  group_.emplace_back(verb, wire_.size(), std::string(reply.text()), "");
+}
+
+void Transaction::AddWire(Verb verb, std::string recipient) {
+  if (verb == Verb::kData) wire_ += "DATA\r\n";
+  if (verb == Verb::kRset) wire_ += "RSET\r\n";
+  group_.emplace_back(verb, wire_.size(), "", std::move(recipient));
+}
+
+void Transaction::AddRcpt(std::string_view argument) {
+  const smtp::ReplyOr<smtp::RcptArguments> rcpt = smtp::ParseRcpt(argument);
+  if (!rcpt.ok()) return AddLocal(Verb::kRcpt, rcpt.refusal());
+  const std::optional<smtp::Reply> refusal =
+      smtp::RefuseRcpt(*rcpt, lease_->capabilities(), smtputf8_);
+  if (refusal.has_value()) return AddLocal(Verb::kRcpt, *refusal);
+  const size_t limit = services_.settings.recipient_limit;
+  if (recipient_count_ + asked_recipients_ >= limit) {
+    return AddLocal(Verb::kRcpt, smtp::reply::kTooManyRecipients);
+  }
+  ++asked_recipients_;
+  smtp::AppendRcptLine(*rcpt, wire_);
+  AddWire(Verb::kRcpt, std::string(rcpt->path));
+}
+
+// Sends the group and says the replies, in order. Never fails: what a lost
+// backend leaves unanswered is answered by us.
+Task<void> Transaction::Exchange() {
+  for (size_t i = 0; i < group_.size(); ++i) {
+    if (!group_[i].local.empty()) {
+      Say(group_[i].verb, group_[i].local);
+      continue;
+    }
+    auto reply = co_await Ask(i);
+    const bool gone = !reply.ok() || reply->code == 421;
+    // Nothing of this transaction was answered: another connection may try.
+    if (gone && i == 0 && group_[0].verb == Verb::kMail && !retried_) {
+      const bool again = co_await TryAnotherConnection();
+      if (!again) break;
+      reply = co_await Ask(i);
+    }
+    if (!reply.ok()) {
+      services_.log.Warning(absl::StrFormat(
+          "%s: lost connection with backend after %s: %s", id_,
+          smtp::InfoOf(group_[i].verb).name, MessageOf(reply.status())));
+      FailFrom(i, smtp::reply::kBackendLost, smtp::reply::kBackendLost, {});
+      break;
+    }
+    const bool leaving = reply->code == 421;
+    Heed(group_[i], *std::move(reply));
+    if (leaving) {
+      FailFrom(i + 1, smtp::reply::kBackendLost, smtp::reply::kBackendLost, {});
+      break;
+    }
+  }
+  CloseGroup();
+}
+
+// The reply to one command of the group, which is sent if it was not yet: all
+// at once to a backend that takes PIPELINING, else one by one.
+Task<absl::StatusOr<BackendReply>> Transaction::Ask(size_t index) {
+  const io::Time deadline =
+      services_.loop.Now() + services_.settings.backend_timeout;
+  const bool pipelining = lease_->capabilities().pipelining;
+  const size_t end = pipelining ? wire_.size() : group_[index].wire_end;
+  if (group_[index].wire_end > sent_) {
+    int replies = 0;
+    for (const Entry& entry : group_) {
+      const bool is_sent = entry.local.empty() && entry.wire_end > sent_ &&
+                           entry.wire_end <= end;
+      if (is_sent) ++replies;
+    }
+    const std::string_view commands =
+        std::string_view(wire_).substr(sent_, end - sent_);
+    sent_ = end;
+    CO_TRY(co_await lease_->Send(commands, replies, deadline));
+  }
+  auto reply = co_await lease_->ReadReply(deadline);
+  co_return reply;
+}
+
+// Gives the connection up and takes another, once. False: there is none, and
+// the client has been told.
+Task<bool> Transaction::TryAnotherConnection() {
+  retried_ = true;
+  ++services_.counters.lease_retries;
+  lease_.Return();
+  sent_ = 0;
+  const io::Time deadline =
+      services_.loop.Now() + services_.settings.pool_wait_timeout;
+  auto acquired = co_await services_.pool.Acquire(identity_, deadline);
+  if (acquired.lease) {
+    Take(std::move(acquired.lease));
+    co_return true;
+  }
+  FailFrom(0, smtp::reply::kBackendDown, smtp::reply::kNeedMail,
+           acquired.refusal);
+  co_return false;
+}
+
+void Transaction::Heed(Entry& entry, BackendReply reply) {
+  const bool success = reply.is_success();
+  switch (entry.verb) {
+    case Verb::kMail:
+      open_ = success;
+      lease_.InTransaction();
+      break;
+    case Verb::kRcpt:
+      if (!success) break;
+      ++recipient_count_;
+      if (recipients_.size() < kMaxLoggedRecipients) {
+        recipients_.push_back(std::move(entry.recipient));
+      }
+      break;
+    case Verb::kData:
+      data_ = reply.code == 354;
+      break;
+    case Verb::kRset:
+      open_ = open_ && !success;
+      break;
+    default:
+      break;
+  }
+  lost_ = lost_ || reply.code == 421;
+  if (data_) {
+    // 354 is no success and no error; DATA counts with the message's end.
+    client_.Say(reply.text);
+  } else {
+    Say(entry.verb, ForClient(std::move(reply.text)));
+  }
+}
+
+// Answers what the backend did not: `first_text` (or `first`) to the command
+// at `index`, `others` to those behind it.
+void Transaction::FailFrom(size_t index, const smtp::Reply& first,
+                           const smtp::Reply& others,
+                           std::string_view first_text) {
+  for (size_t i = index; i < group_.size(); ++i) {
+    const Entry& entry = group_[i];
+    if (!entry.local.empty()) {
+      Say(entry.verb, entry.local);
+      continue;
+    }
+    std::string_view reply = first_text.empty() ? first.text() : first_text;
+    if (i > index) reply = others.text();
+    // Not the client's fault, so not counted among its errors.
+    state_.tally.Count(entry.verb, false);
+    client_.Say(reply);
+  }
+  lost_ = true;
+}
+
+void Transaction::CloseGroup() {
+  group_.clear();
+  wire_.clear();
+  sent_ = 0;
+  asked_recipients_ = 0;
+  if (lost_) {
+    lease_.Return();  // closed: not at a boundary
+    open_ = false;
+    data_ = false;
+  } else if (!open_) {
+    lease_.AtBoundary();
+    lease_.Return();
+  }
+}
+
+// --- the message ----------------------------------------------------------
+
+Task<absl::Status> Transaction::RelayMessage() {
+  const absl::Status ready = co_await client_.Flush();
+  if (!ready.ok()) co_return ready;
+  data_started_ = services_.loop.Now();
+  MessageRelay relay(services_, client_, lease_, ReceivedHeader());
+  absl::Status end = co_await relay.Run();
+  Counters& counters = services_.counters;
+  if (relay.violations().any()) ++counters.smuggling_attempts;
+  if (relay.outcome_unknown()) ++counters.outcomes_unknown;
+  if (relay.accepted()) {
+    ++counters.messages;
+    state_.junk = 0;
+  } else {
+    ++counters.messages_failed;
+  }
+  LogResult(relay, end);
+  if (!relay.reply().empty()) Say(Verb::kData, ForClient(relay.reply()));
+  co_return end;
+}
+
+std::string Transaction::ReceivedHeader() const {
+  const Settings& settings = services_.settings;
+  const tls::TlsEngine* engine = client_.stream().engine();
+  TlsDescription tls;
+  if (engine != nullptr) tls = engine->Describe();
+  const bool one_recipient = recipient_count_ == 1;
+  const std::string date = smtp::FormatRfc5322Date(
+      io::WallTime::clock::to_time_t(services_.loop.WallNow()));
+  smtp::ReceivedFields fields;
+  fields.helo = state_.helo;
+  fields.client_name = identity_.name;
+  fields.client_address = identity_.address;
+  if (engine != nullptr && settings.tls_received_header) fields.tls = &tls;
+  fields.by = settings.hostname;
+  fields.mail_name = settings.mail_name;
+  fields.protocol = smtp::ProtocolName(state_.esmtp, engine != nullptr,
+                                       /*authenticated=*/false, smtputf8_);
+  fields.id = id_;
+  if (one_recipient) fields.recipient = recipients_.front();
+  fields.date = date;
+  return smtp::FormatReceived(fields);
+}
+
+// One line per transaction that came to its message: who, from whom, to whom,
+// how big, what the backend said, and where the time went.
+void Transaction::LogResult(const MessageRelay& relay,
+                            const absl::Status& end) const {
+  std::string to;
+  for (const std::string& recipient : recipients_) {
+    to += absl::StrFormat("to=<%s>, ", smtp::SanitizeForHeader(recipient));
+  }
+  const io::Time now = services_.loop.Now();
+  std::string_view said = relay.reply();
+  said = said.substr(0, said.find('\r'));
+  const std::string_view status = relay.accepted()          ? "sent"
+                                  : relay.outcome_unknown() ? "unknown"
+                                  : !end.ok()               ? "aborted"
+                                  : said.starts_with('4')   ? "deferred"
+                                                            : "bounced";
+  services_.log.Info(absl::StrFormat(
+      "%s: client=%s[%s], from=<%s>, %snrcpt=%d, size=%d, relay=%s, "
+      "delay=%.2f, delays=%.2f/%.2f/%.2f, status=%s (%s)",
+      id_, "unknown", identity_.address, smtp::SanitizeForHeader(sender_), to,
+      recipient_count_, relay.octets(), relay_, Seconds(now - started_),
+      Seconds(leased_ - started_), Seconds(data_started_ - leased_),
+      Seconds(now - data_started_), status,
+      end.ok() ? smtp::SanitizeForHeader(said) : MessageOf(end)));
+}
+
+// --- the end --------------------------------------------------------------
+
+// The client has left the transaction before DATA: the backend forgets it too,
+// and the connection is clean again.
+Task<void> Transaction::ResetBackend() {
+  open_ = false;
+  if (!lease_) co_return;
+  const io::Time deadline =
+      services_.loop.Now() + services_.settings.backend_timeout;
+  const absl::Status reset = co_await lease_->ResetTransaction(deadline);
+  if (reset.ok()) lease_.AtBoundary();
+  lease_.Return();
+}
+
+void Transaction::Say(Verb verb, std::string_view reply) {
+  const bool success = reply.starts_with('2');
+  state_.tally.Count(verb, success);
+  if (!success) ++state_.errors;
+  client_.Say(reply);
+}
+
+bool Transaction::TooManyErrors() const {
+  return state_.errors >= services_.settings.hard_error_limit;
+}
+
+}  // namespace tlspost

@@ -1,0 +1,112 @@
+// Transaction: from MAIL to the backend's last word, on a connection on loan.
+//
+// What the client sent in one go is sent to the backend in one go, and the
+// replies come back in order in one go. Replies are the backend's own words;
+// ours stand only where no backend had a say. At its end the connection is
+// back in the pool, clean, or closed.
+
+#ifndef TLSPOST_PROXY_TRANSACTION_H_
+#define TLSPOST_PROXY_TRANSACTION_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/base/task.h"
+#include "common/base/tls_description.h"
+#include "common/smtp/command.h"
+#include "common/smtp/envelope.h"
+#include "proxy/backend_pool.h"
+#include "proxy/client_channel.h"
+#include "proxy/message_relay.h"
+#include "proxy/session_services.h"
+
+namespace tlspost {
+
+class Transaction {
+ public:
+  // A group of pipelined commands is at most so long; what the client sent
+  // beyond it follows in the next one.
+  static constexpr size_t kMaxGroupOctets = 16384;
+  // Recipients named in the log line; the rest are counted.
+  static constexpr size_t kMaxLoggedRecipients = 20;
+
+  // `mail` was judged already; its views need to live only for this call.
+  Transaction(SessionServices& services, ClientChannel& client,
+              ClientState& state, const smtp::MailArguments& mail);
+
+  // OK: the session goes on with the next command. An error: the client is
+  // lost, or is to be left after what is pending was sent.
+  Task<absl::Status> Run();
+
+ private:
+  // One command of a group, in the order of the replies.
+  struct Entry {
+    Entry(smtp::Verb its_verb, size_t end, std::string reply, std::string path)
+        : verb(its_verb),
+          wire_end(end),
+          local(std::move(reply)),
+          recipient(std::move(path)) {}
+
+    smtp::Verb verb;
+    size_t wire_end;        // in wire_; for a command that goes to the backend
+    std::string local;      // our own reply; empty for the backend's
+    std::string recipient;  // of RCPT
+  };
+
+  void Take(Lease lease);
+
+  // --- the group ---
+  bool Collect();
+  void AddLocal(smtp::Verb verb, const smtp::Reply& reply);
+  void AddRcpt(std::string_view argument);
+  void AddWire(smtp::Verb verb, std::string recipient);
+  Task<void> Exchange();
+  Task<absl::StatusOr<BackendReply>> Ask(size_t index);
+  Task<bool> TryAnotherConnection();
+  void Heed(Entry& entry, BackendReply reply);
+  void FailFrom(size_t index, const smtp::Reply& first,
+                const smtp::Reply& others, std::string_view first_text);
+  void CloseGroup();
+
+  // --- the message ---
+  Task<absl::Status> RelayMessage();
+  std::string ReceivedHeader() const;
+  void LogResult(const MessageRelay& relay, const absl::Status& end) const;
+
+  // --- the end ---
+  Task<void> ResetBackend();
+  void Say(smtp::Verb verb, std::string_view reply);
+  bool TooManyErrors() const;
+
+  SessionServices& services_;
+  ClientChannel& client_;
+  ClientState& state_;
+  const std::string id_;
+  const io::Time started_;
+  io::Time leased_;
+  io::Time data_started_;
+  smtp::ClientIdentity identity_;
+  std::string sender_;
+  bool smtputf8_ = false;
+
+  Lease lease_;
+  std::string relay_;  // the backend's address, for the log
+  std::vector<Entry> group_;
+  std::string wire_;      // the group's commands for the backend
+  size_t sent_ = 0;       // octets of wire_
+  bool retried_ = false;  // MAIL was sent again over another connection
+  bool open_ = false;     // the backend has accepted MAIL
+  bool data_ = false;     // and has said 354
+  bool lost_ = false;     // the connection is gone
+  std::vector<std::string> recipients_;  // accepted, as far as they are logged
+  size_t recipient_count_ = 0;           // accepted
+  size_t asked_recipients_ = 0;          // in the group, not answered yet
+};
+
+}  // namespace tlspost
+
+#endif  // TLSPOST_PROXY_TRANSACTION_H_

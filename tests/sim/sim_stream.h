@@ -1,0 +1,119 @@
+// Connections of the simulated world: two pipes in memory each.
+//
+// A pipe behaves as TCP does where it matters: bytes arrive in order and in
+// any pieces, a write ends when the pipe has room, closing with unread input
+// resets the other side, and a reset throws away what was on its way.
+
+#ifndef TLSPOST_TESTS_SIM_SIM_STREAM_H_
+#define TLSPOST_TESTS_SIM_SIM_STREAM_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "common/io/listener.h"
+#include "common/io/stream.h"
+#include "tests/sim/sim_loop.h"
+
+namespace tlspost::sim {
+
+// One direction of a connection.
+class Pipe final : public io::Runnable, public io::Timer {
+ public:
+  // What TCP would hold in its buffers; a write waits when it is full.
+  static constexpr size_t kCapacity = 65536;
+
+  Pipe(SimLoop& loop, PipeFaults faults) : loop_(loop), faults_(faults) {}
+
+  void set_ends(SimStream* writer, SimStream* reader) {
+    writer_ = writer;
+    reader_ = reader;
+  }
+  void set_writer(SimStream* writer) { writer_ = writer; }
+  void set_reader(SimStream* reader) { reader_ = reader; }
+
+  void Kick();        // something changed: deliver or take in more
+  void Finish() {     // the writer will send no more
+    finished_ = true;
+    Kick();
+  }
+  void Reset();  // what is on its way is lost
+  bool was_reset() const { return reset_; }
+  bool holds_bytes() const { return !bytes_.empty(); }
+
+ private:
+  void Run() override;
+  void OnDeadline() override { Run(); }
+  void TakeIn();
+  void DeliverSome();
+  size_t NextPiece();
+
+  SimLoop& loop_;
+  const PipeFaults faults_;
+  SimStream* writer_ = nullptr;
+  SimStream* reader_ = nullptr;
+  std::string bytes_;
+  uint64_t delivered_ = 0;
+  bool finished_ = false;
+  bool reset_ = false;
+  bool ended_ = false;
+};
+
+struct Connection {
+  Connection(SimLoop& loop, const ConnectionFaults& faults)
+      : to_server(loop, faults.to_server), to_client(loop, faults.to_client) {}
+  Pipe to_server;
+  Pipe to_client;
+};
+
+class SimStream final : public io::Stream {
+ public:
+  SimStream(SimLoop& loop, std::shared_ptr<Connection> connection, bool server,
+            io::Endpoint peer, io::Endpoint local);
+  ~SimStream() override;
+
+  void ShutdownWrite() override;
+  io::Endpoint local() const override { return local_; }
+
+ private:
+  friend class Pipe;
+
+  Pipe& out() {
+    return server_ ? connection_->to_client : connection_->to_server;
+  }
+  Pipe& in() {
+    return server_ ? connection_->to_server : connection_->to_client;
+  }
+  void StartReceiving() override { in().Kick(); }
+  void StopReceiving() override {}
+  void StartWriting(io::WriteOp& /*op*/) override { out().Kick(); }
+  void CancelWriting() override;
+  void DoClose() override;
+
+  SimLoop& sim_;
+  const std::shared_ptr<Connection> connection_;
+  const bool server_;
+  const io::Endpoint local_;
+};
+
+class SimListener final : public io::Listener {
+ public:
+  SimListener(SimLoop& loop, io::Endpoint local);
+  ~SimListener() override;
+
+  io::Endpoint local() const override { return local_; }
+  void HandOver(std::unique_ptr<io::Stream> stream) {
+    Deliver(std::move(stream));
+  }
+
+ private:
+  void StartAccepting() override {}
+  void DoClose() override;
+
+  SimLoop& sim_;
+  const io::Endpoint local_;
+};
+
+}  // namespace tlspost::sim
+
+#endif  // TLSPOST_TESTS_SIM_SIM_STREAM_H_
