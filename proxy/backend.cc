@@ -56,8 +56,7 @@ Task<absl::Status> Backend::Send(std::string_view commands,
 }
 
 Task<absl::Status> Backend::SendData(std::string_view header,
-                                     std::string_view body,
-                                     io::Time deadline) {
+                                     std::string_view body, io::Time deadline) {
   // Receiving goes on meanwhile, so that an early reply is noticed.
   stream_->Watch();
   absl::Status written = co_await stream_->Write(header, body, deadline);

@@ -53,7 +53,7 @@ BackendPool::~BackendPool() {
 
 bool BackendPool::SendsIdentity(const Backend& backend) const {
   return settings_.backend_identity != BackendIdentity::kNone &&
-         !backend.capabilities().xclient.empty();
+         backend.capabilities().xclient.Has(smtp::ClientAttribute::kAddress);
 }
 
 bool BackendPool::MayCarry(const Backend& backend,
@@ -118,8 +118,7 @@ Task<BackendPool::Introduction> BackendPool::Introduce(
   }
   if (reply->code == 220) {
     ++counters_.xclients;
-    const absl::Status learned =
-        co_await LearnIdentityReuse(*lease, identity);
+    const absl::Status learned = co_await LearnIdentityReuse(*lease, identity);
     co_return learned.ok() ? Introduction::kDone : Introduction::kTryAnother;
   }
   ++counters_.xclients_refused;
@@ -187,10 +186,9 @@ std::unique_ptr<Backend> BackendPool::TakeIdle(
     return SendsIdentity(*backend) && backend->identity() == identity;
   });
   if (own == idle_.end()) {
-    const auto warmest =
-        std::find_if(idle_.rbegin(), idle_.rend(), [&](const auto& backend) {
-          return MayCarry(*backend, identity);
-        });
+    const auto warmest = std::find_if(
+        idle_.rbegin(), idle_.rend(),
+        [&](const auto& backend) { return MayCarry(*backend, identity); });
     if (warmest == idle_.rend()) return nullptr;
     own = std::prev(warmest.base());
   }

@@ -157,7 +157,7 @@ class BackendPool {
   std::vector<std::unique_ptr<Backend>> idle_;  // the warmest at the back
   IntrusiveList<GrantOp> waiting_;
   size_t waiting_count_ = 0;
-  int open_ = 0;     // slots we hold: idle, lent, dialling, saying QUIT
+  int open_ = 0;  // slots we hold: idle, lent, dialling, saying QUIT
   std::vector<Dialing*> dialing_;  // of these, not usable yet
   size_t next_address_ = 0;
 

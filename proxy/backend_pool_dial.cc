@@ -157,8 +157,7 @@ void BackendPool::DialFailed(const absl::Status& why) {
   ++failures_;
   ++next_address_;
   // Whatever the cause, to those who wait the backend is not available.
-  last_failure_ =
-      MakeStatus(absl::StatusCode::kUnavailable, MessageOf(why));
+  last_failure_ = MakeStatus(absl::StatusCode::kUnavailable, MessageOf(why));
   const io::Duration longest = settings_.backend_backoff_max;
   io::Duration pause = settings_.backend_backoff_min;
   for (int i = 1; i < failures_ && pause < longest; ++i) pause *= 2;

@@ -10,25 +10,25 @@
 namespace tlspost {
 
 // COUNTER(name, what it counts)
-#define TLSPOST_COUNTERS(COUNTER)                                              \
-  COUNTER(sessions, "client sessions begun")                                   \
-  COUNTER(sessions_refused, "clients answered 421 at once: too many")          \
-  COUNTER(handshakes, "TLS handshakes completed")                              \
-  COUNTER(handshakes_resumed, "of these, resumed sessions")                    \
-  COUNTER(handshakes_failed, "TLS handshakes that failed")                     \
-  COUNTER(starttls_injections, "clients that sent plaintext behind STARTTLS")  \
-  COUNTER(messages, "messages accepted by the backend")                        \
-  COUNTER(messages_failed, "messages that ended in a 4xx or 5xx")              \
-  COUNTER(outcomes_unknown, "backends lost between final dot and reply")       \
-  COUNTER(smuggling_attempts, "messages with a bare CR, bare LF or NUL")       \
-  COUNTER(leases, "backend connections lent to a transaction")                 \
-  COUNTER(leases_refused, "transactions that got no backend connection")       \
-  COUNTER(lease_retries, "MAIL sent again over another connection")            \
-  COUNTER(backend_connects, "backend connections opened")                      \
-  COUNTER(backend_connect_failures, "backend connections that did not open")   \
-  COUNTER(backend_stale, "idle connections found dead or talking unasked")     \
-  COUNTER(backend_dirty, "connections closed because a reply was unread")      \
-  COUNTER(xclients, "identities sent to a backend")                            \
+#define TLSPOST_COUNTERS(COUNTER)                                             \
+  COUNTER(sessions, "client sessions begun")                                  \
+  COUNTER(sessions_refused, "clients answered 421 at once: too many")         \
+  COUNTER(handshakes, "TLS handshakes completed")                             \
+  COUNTER(handshakes_resumed, "of these, resumed sessions")                   \
+  COUNTER(handshakes_failed, "TLS handshakes that failed")                    \
+  COUNTER(starttls_injections, "clients that sent plaintext behind STARTTLS") \
+  COUNTER(messages, "messages accepted by the backend")                       \
+  COUNTER(messages_failed, "messages that ended in a 4xx or 5xx")             \
+  COUNTER(outcomes_unknown, "backends lost between final dot and reply")      \
+  COUNTER(smuggling_attempts, "messages with a bare CR, bare LF or NUL")      \
+  COUNTER(leases, "backend connections lent to a transaction")                \
+  COUNTER(leases_refused, "transactions that got no backend connection")      \
+  COUNTER(lease_retries, "MAIL sent again over another connection")           \
+  COUNTER(backend_connects, "backend connections opened")                     \
+  COUNTER(backend_connect_failures, "backend connections that did not open")  \
+  COUNTER(backend_stale, "idle connections found dead or talking unasked")    \
+  COUNTER(backend_dirty, "connections closed because a reply was unread")     \
+  COUNTER(xclients, "identities sent to a backend")                           \
   COUNTER(xclients_refused, "identities a backend refused")
 
 struct Counters {

@@ -42,8 +42,8 @@ int WorkerCount(const Settings& settings) {
 }
 
 absl::Status InSetting(std::string_view setting, const absl::Status& status) {
-  return MakeStatus(status.code(), absl::StrFormat("%s: %s", setting,
-                                                   MessageOf(status)));
+  return MakeStatus(status.code(),
+                    absl::StrFormat("%s: %s", setting, MessageOf(status)));
 }
 
 }  // namespace
@@ -113,6 +113,10 @@ absl::Status Server::ResolveAddresses() {
     auto endpoints = io::ResolveEndpoints(text);
     if (!endpoints.ok()) return InSetting("listen", endpoints.status());
     for (io::Endpoint& endpoint : *endpoints) {
+      if (endpoint.is_unix()) {
+        return absl::InvalidArgumentError(absl::StrFormat(
+            "listen: \"%s\": clients come by TCP; write HOST:PORT", text));
+      }
       const absl::Status is_free = io::CheckNotInUse(endpoint);
       if (!is_free.ok()) return InSetting("listen", is_free);
       listen_.push_back(std::move(endpoint));
@@ -175,8 +179,8 @@ absl::Status Server::Start() {
   for (int number = 0; number < worker_count_; ++number) {
     threads_.push_back(std::make_unique<Thread>());
     Thread& thread = *threads_.back();
-    thread.thread = std::thread(
-        [this, &thread, number] { RunWorker(thread, number); });
+    thread.thread =
+        std::thread([this, &thread, number] { RunWorker(thread, number); });
     result = thread.listening.get_future().get();
     if (!result.ok()) break;
     // With port 0 the first worker's port is everybody's.

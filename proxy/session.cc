@@ -37,8 +37,8 @@ Task<void> Session::Run() {
   services_.log.Info(absl::StrFormat("connect from %s", Peer()));
   absl::Status why = co_await Converse();
   co_await Leave(std::move(why));
-  services_.log.Info(absl::StrFormat("disconnect from %s %s", Peer(),
-                                     state_.tally.Summary()));
+  services_.log.Info(
+      absl::StrFormat("disconnect from %s %s", Peer(), state_.tally.Summary()));
 }
 
 // OK: we have said our last word. An error: the client went, or must go.
@@ -46,6 +46,10 @@ Task<absl::Status> Session::Converse() {
   client_.Say(smtp::Greeting(services_.settings.hostname, "tlspost"));
   io::Time deadline = services_.loop.Now() + services_.settings.command_timeout;
   while (!finished_) {
+    if (draining_) {
+      SayGoodbye(smtp::reply::kShuttingDown);
+      break;
+    }
     const std::optional<ClientChannel::Line> line = client_.TakeLine();
     if (!line.has_value()) {
       CO_TRY(co_await AwaitMore(deadline));
@@ -84,10 +88,7 @@ Task<absl::Status> Session::Converse() {
 // Sends what there is to say, then waits for the client.
 Task<absl::Status> Session::AwaitMore(io::Time deadline) {
   CO_TRY(co_await client_.Flush());
-  if (draining_) {
-    SayGoodbye(smtp::reply::kShuttingDown);
-    co_return absl::OkStatus();
-  }
+  if (draining_) co_return absl::OkStatus();
   idle_ = true;
   absl::Status received = co_await client_.Fill(deadline);
   idle_ = false;
@@ -152,11 +153,10 @@ Session::Next Session::AnswerHello(const smtp::Command& command) {
   state_.esmtp = command.verb == Verb::kEhlo;
   state_.tally.Count(command.verb, true);
   const Settings& settings = services_.settings;
-  client_.Say(state_.esmtp
-                  ? smtp::FormatEhloReply(settings.hostname, Capabilities(),
-                                          offers_tls(),
-                                          settings.message_size_limit)
-                  : smtp::HeloReply(settings.hostname));
+  client_.Say(state_.esmtp ? smtp::FormatEhloReply(settings.hostname, Offered(),
+                                                   offers_tls(),
+                                                   settings.message_size_limit)
+                           : smtp::HeloReply(settings.hostname));
   return Next::kGoOn;
 }
 
@@ -220,9 +220,7 @@ void Session::SayGoodbye(const smtp::Reply& reply) {
 // --- the parts that wait --------------------------------------------------
 
 Task<absl::Status> Session::Transact(std::string_view argument) {
-  // Judged by AnswerMail, so it parses.
-  const smtp::ReplyOr<smtp::MailArguments> mail = smtp::ParseMail(argument);
-  Transaction transaction(services_, client_, state_, *mail);
+  Transaction transaction(services_, client_, state_, argument);
   absl::Status end = co_await transaction.Run();
   co_return end;
 }
@@ -310,6 +308,13 @@ const smtp::EhloCapabilities& Session::Capabilities() const {
   return known.has_value() ? *known : kMinimum;
 }
 
+smtp::EhloCapabilities Session::Offered() const {
+  smtp::EhloCapabilities offered = Capabilities();
+  // To a backend without it a group goes command by command.
+  offered.pipelining = true;
+  return offered;
+}
+
 std::string Session::Peer() const {
   return absl::StrFormat("unknown[%s]",
                          client_.stream().transport().peer().Address());
@@ -323,8 +328,8 @@ void Session::LogTlsFailure(const absl::Status& why) const {
   services_.log.Info(absl::StrFormat("SSL_accept error from %s: %s", Peer(),
                                      lost ? "lost connection" : "-1"));
   if (!engine.library_error().empty()) {
-    services_.log.Warning(absl::StrFormat("TLS library problem: %s:",
-                                          engine.library_error()));
+    services_.log.Warning(
+        absl::StrFormat("TLS library problem: %s:", engine.library_error()));
   }
   services_.log.Info(absl::StrFormat("TLS handshake with %s failed: %s", Peer(),
                                      MessageOf(why)));

@@ -60,6 +60,7 @@ class Session : public ListNode<Session> {
   bool offers_tls() const;
   bool needs_tls() const;
   const smtp::EhloCapabilities& Capabilities() const;
+  smtp::EhloCapabilities Offered() const;
   std::string Peer() const;
   void LogTlsFailure(const absl::Status& why) const;
   void LogEnd(const absl::Status& why) const;
@@ -67,8 +68,8 @@ class Session : public ListNode<Session> {
   SessionServices& services_;
   ClientChannel client_;
   ClientState state_;
-  bool heard_ = false;     // the client has sent something
-  bool idle_ = false;      // waiting for the next command
+  bool heard_ = false;  // the client has sent something
+  bool idle_ = false;   // waiting for the next command
   bool draining_ = false;
   bool finished_ = false;  // we have said our last word
 };

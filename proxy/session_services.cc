@@ -31,8 +31,8 @@ std::string SessionServices::NextId() {
 }
 
 size_t CommandTally::IndexOf(Verb verb) {
-  return static_cast<size_t>(
-      std::find(kNamed.begin(), kNamed.end(), verb) - kNamed.begin());
+  return static_cast<size_t>(std::find(kNamed.begin(), kNamed.end(), verb) -
+                             kNamed.begin());
 }
 
 void CommandTally::Count(Verb verb, bool success) {

@@ -57,10 +57,10 @@ class CommandTally {
 // What one client has shown of itself. Forgotten whole at STARTTLS but for the
 // tally (RFC 3207 section 4.2).
 struct ClientState {
-  std::string helo;      // empty: no HELO or EHLO yet
-  bool esmtp = false;    // it was EHLO
-  uint16_t errors = 0;   // refusals since the session's start
-  uint16_t junk = 0;     // commands without use since the last message
+  std::string helo;     // empty: no HELO or EHLO yet
+  bool esmtp = false;   // it was EHLO
+  uint16_t errors = 0;  // refusals since the session's start
+  uint16_t junk = 0;    // commands without use since the last message
   smtp::Verb last_verb = smtp::Verb::kEmpty;
   CommandTally tally;
 

@@ -30,6 +30,10 @@ std::string ForClient(std::string reply) {
   return reply;
 }
 
+std::string_view FirstLine(std::string_view reply) {
+  return reply.substr(0, reply.find('\r'));
+}
+
 double Seconds(io::Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -51,7 +55,7 @@ smtp::ClientIdentity IdentityOf(const ClientChannel& client,
 }  // namespace
 
 Transaction::Transaction(SessionServices& services, ClientChannel& client,
-                         ClientState& state, const smtp::MailArguments& mail)
+                         ClientState& state, std::string_view mail_argument)
     : services_(services),
       client_(client),
       state_(state),
@@ -59,58 +63,69 @@ Transaction::Transaction(SessionServices& services, ClientChannel& client,
       started_(services.loop.Now()),
       leased_(started_),
       identity_(IdentityOf(client, state)),
-      sender_(mail.path),
-      smtputf8_(mail.smtputf8) {
-  smtp::AppendMailLine(mail, /*keep_auth=*/false, wire_);
+      mail_argument_(mail_argument),
+      mail_(*smtp::ParseMail(mail_argument_)) {
+  smtp::AppendMailLine(mail_, /*keep_auth=*/false, wire_);
   AddWire(Verb::kMail, {});
 }
 
 Task<absl::Status> Transaction::Run() {
   // Nobody knows how long the wait is: no receive buffer waits with us.
   client_.Park();
-  const io::Time deadline = started_ + services_.settings.pool_wait_timeout;
+  absl::Status end = absl::OkStatus();
+  const bool borrowed = co_await Borrow();
+  if (borrowed) {
+    end = co_await Converse();
+    if (!relayed_) co_await ResetBackend();
+  }
+  if (!relayed_ && !refusal_.empty()) LogRefusal();
+  co_return end;
+}
+
+// Takes a connection that carries the client's identity. False: there is none,
+// or it does not take this MAIL, and the client has been told.
+Task<bool> Transaction::Borrow() {
+  const io::Time deadline =
+      services_.loop.Now() + services_.settings.pool_wait_timeout;
   auto acquired = co_await services_.pool.Acquire(identity_, deadline);
   if (!acquired.lease) {
-    FailFrom(0, smtp::reply::kBackendDown, smtp::reply::kNeedMail,
-             acquired.refusal);
-    co_return absl::OkStatus();
+    FailFrom(0, acquired.refusal, smtp::reply::kNeedMail.text());
+    co_return false;
   }
-  Take(std::move(acquired.lease));
-  io::Time command_deadline = leased_ + services_.settings.command_timeout;
+  lease_ = std::move(acquired.lease);
+  leased_ = services_.loop.Now();
+  relay_ = lease_->stream().peer().ToString();
+  // The session has judged MAIL by what was last known of the backend.
+  const std::optional<smtp::Reply> refusal = smtp::RefuseMail(
+      mail_, lease_->capabilities(), services_.settings.message_size_limit);
+  if (!refusal.has_value()) co_return true;
+  lease_.AtBoundary();
+  lease_.Return();
+  FailFrom(0, refusal->text(), smtp::reply::kNeedMail.text());
+  co_return false;
+}
+
+// The client's commands until the transaction is over; what is left of it at
+// the backend is for the caller to end.
+Task<absl::Status> Transaction::Converse() {
+  io::Time deadline = leased_ + services_.settings.command_timeout;
   while (true) {
     const bool left = Collect();
     if (!group_.empty()) {
       co_await Exchange();
-      command_deadline =
-          services_.loop.Now() + services_.settings.command_timeout;
       if (data_) {
-        const absl::Status relayed = co_await RelayMessage();
+        absl::Status relayed = co_await RelayMessage();
         co_return relayed;
       }
-      if (!open_) co_return absl::OkStatus();
-      if (TooManyErrors()) {
-        co_await ResetBackend();
-        co_return absl::OkStatus();
-      }
+      const bool over = !open_ || TooManyErrors();
+      if (over) co_return absl::OkStatus();
+      deadline = services_.loop.Now() + services_.settings.command_timeout;
       continue;  // more may have come meanwhile
     }
-    if (left) {
-      co_await ResetBackend();
-      co_return absl::OkStatus();
-    }
-    absl::Status alive = co_await client_.Flush();
-    if (alive.ok()) alive = co_await client_.Fill(command_deadline);
-    if (!alive.ok()) {
-      co_await ResetBackend();
-      co_return alive;
-    }
+    if (left) co_return absl::OkStatus();
+    CO_TRY(co_await client_.Flush());
+    CO_TRY(co_await client_.Fill(deadline));
   }
-}
-
-void Transaction::Take(Lease lease) {
-  lease_ = std::move(lease);
-  leased_ = services_.loop.Now();
-  relay_ = lease_->stream().peer().ToString();
 }
 
 // --- the group ------------------------------------------------------------
@@ -179,7 +194,7 @@ void Transaction::AddRcpt(std::string_view argument) {
   const smtp::ReplyOr<smtp::RcptArguments> rcpt = smtp::ParseRcpt(argument);
   if (!rcpt.ok()) return AddLocal(Verb::kRcpt, rcpt.refusal());
   const std::optional<smtp::Reply> refusal =
-      smtp::RefuseRcpt(*rcpt, lease_->capabilities(), smtputf8_);
+      smtp::RefuseRcpt(*rcpt, lease_->capabilities(), mail_.smtputf8);
   if (refusal.has_value()) return AddLocal(Verb::kRcpt, *refusal);
   const size_t limit = services_.settings.recipient_limit;
   if (recipient_count_ + asked_recipients_ >= limit) {
@@ -201,22 +216,31 @@ Task<void> Transaction::Exchange() {
     auto reply = co_await Ask(i);
     const bool gone = !reply.ok() || reply->code == 421;
     // Nothing of this transaction was answered: another connection may try.
-    if (gone && i == 0 && group_[0].verb == Verb::kMail && !retried_) {
-      const bool again = co_await TryAnotherConnection();
-      if (!again) break;
+    const bool may_retry = i == 0 && group_[0].verb == Verb::kMail &&
+                           !retried_ &&
+                           !absl::IsDeadlineExceeded(reply.status());
+    if (gone && may_retry) {
+      retried_ = true;
+      ++services_.counters.lease_retries;
+      lease_.Return();
+      sent_ = 0;
+      const bool borrowed = co_await Borrow();
+      if (!borrowed) break;
       reply = co_await Ask(i);
     }
     if (!reply.ok()) {
       services_.log.Warning(absl::StrFormat(
           "%s: lost connection with backend after %s: %s", id_,
           smtp::InfoOf(group_[i].verb).name, MessageOf(reply.status())));
-      FailFrom(i, smtp::reply::kBackendLost, smtp::reply::kBackendLost, {});
+      FailFrom(i, smtp::reply::kBackendLost.text(),
+               smtp::reply::kBackendLost.text());
       break;
     }
     const bool leaving = reply->code == 421;
     Heed(group_[i], *std::move(reply));
     if (leaving) {
-      FailFrom(i + 1, smtp::reply::kBackendLost, smtp::reply::kBackendLost, {});
+      FailFrom(i + 1, smtp::reply::kBackendLost.text(),
+               smtp::reply::kBackendLost.text());
       break;
     }
   }
@@ -244,25 +268,6 @@ Task<absl::StatusOr<BackendReply>> Transaction::Ask(size_t index) {
   }
   auto reply = co_await lease_->ReadReply(deadline);
   co_return reply;
-}
-
-// Gives the connection up and takes another, once. False: there is none, and
-// the client has been told.
-Task<bool> Transaction::TryAnotherConnection() {
-  retried_ = true;
-  ++services_.counters.lease_retries;
-  lease_.Return();
-  sent_ = 0;
-  const io::Time deadline =
-      services_.loop.Now() + services_.settings.pool_wait_timeout;
-  auto acquired = co_await services_.pool.Acquire(identity_, deadline);
-  if (acquired.lease) {
-    Take(std::move(acquired.lease));
-    co_return true;
-  }
-  FailFrom(0, smtp::reply::kBackendDown, smtp::reply::kNeedMail,
-           acquired.refusal);
-  co_return false;
 }
 
 void Transaction::Heed(Entry& entry, BackendReply reply) {
@@ -297,21 +302,20 @@ void Transaction::Heed(Entry& entry, BackendReply reply) {
   }
 }
 
-// Answers what the backend did not: `first_text` (or `first`) to the command
-// at `index`, `others` to those behind it.
-void Transaction::FailFrom(size_t index, const smtp::Reply& first,
-                           const smtp::Reply& others,
-                           std::string_view first_text) {
+// Answers what the backend did not: `first` to the command at `index`,
+// `others` to those behind it. The connection is done with.
+void Transaction::FailFrom(size_t index, std::string_view first,
+                           std::string_view others) {
   for (size_t i = index; i < group_.size(); ++i) {
     const Entry& entry = group_[i];
     if (!entry.local.empty()) {
       Say(entry.verb, entry.local);
       continue;
     }
-    std::string_view reply = first_text.empty() ? first.text() : first_text;
-    if (i > index) reply = others.text();
+    const std::string_view reply = i == index ? first : others;
     // Not the client's fault, so not counted among its errors.
     state_.tally.Count(entry.verb, false);
+    refusal_ = FirstLine(reply);
     client_.Say(reply);
   }
   lost_ = true;
@@ -335,9 +339,9 @@ void Transaction::CloseGroup() {
 // --- the message ----------------------------------------------------------
 
 Task<absl::Status> Transaction::RelayMessage() {
-  const absl::Status ready = co_await client_.Flush();
-  if (!ready.ok()) co_return ready;
-  data_started_ = services_.loop.Now();
+  relayed_ = true;
+  const io::Time started = services_.loop.Now();
+  CO_TRY(co_await client_.Flush());
   MessageRelay relay(services_, client_, lease_, ReceivedHeader());
   absl::Status end = co_await relay.Run();
   Counters& counters = services_.counters;
@@ -349,7 +353,7 @@ Task<absl::Status> Transaction::RelayMessage() {
   } else {
     ++counters.messages_failed;
   }
-  LogResult(relay, end);
+  LogMessage(relay, end, started);
   if (!relay.reply().empty()) Say(Verb::kData, ForClient(relay.reply()));
   co_return end;
 }
@@ -370,37 +374,54 @@ std::string Transaction::ReceivedHeader() const {
   fields.by = settings.hostname;
   fields.mail_name = settings.mail_name;
   fields.protocol = smtp::ProtocolName(state_.esmtp, engine != nullptr,
-                                       /*authenticated=*/false, smtputf8_);
+                                       /*authenticated=*/false, mail_.smtputf8);
   fields.id = id_;
   if (one_recipient) fields.recipient = recipients_.front();
   fields.date = date;
   return smtp::FormatReceived(fields);
 }
 
-// One line per transaction that came to its message: who, from whom, to whom,
-// how big, what the backend said, and where the time went.
-void Transaction::LogResult(const MessageRelay& relay,
-                            const absl::Status& end) const {
+// --- the log --------------------------------------------------------------
+
+// "client=..., from=<>, to=<>, nrcpt=1"
+std::string Transaction::Envelope() const {
   std::string to;
   for (const std::string& recipient : recipients_) {
     to += absl::StrFormat("to=<%s>, ", smtp::SanitizeForHeader(recipient));
   }
+  return absl::StrFormat("client=unknown[%s], from=<%s>, %snrcpt=%d",
+                         identity_.address, smtp::SanitizeForHeader(mail_.path),
+                         to, recipient_count_);
+}
+
+// One line per transaction that came to its message: who, from whom, to whom,
+// how big, what the backend said, and where the time went (waiting for a
+// connection / envelope / message).
+void Transaction::LogMessage(const MessageRelay& relay, const absl::Status& end,
+                             io::Time data_started) const {
   const io::Time now = services_.loop.Now();
-  std::string_view said = relay.reply();
-  said = said.substr(0, said.find('\r'));
+  const std::string_view said = FirstLine(relay.reply());
   const std::string_view status = relay.accepted()          ? "sent"
                                   : relay.outcome_unknown() ? "unknown"
                                   : !end.ok()               ? "aborted"
                                   : said.starts_with('4')   ? "deferred"
                                                             : "bounced";
   services_.log.Info(absl::StrFormat(
-      "%s: client=%s[%s], from=<%s>, %snrcpt=%d, size=%d, relay=%s, "
-      "delay=%.2f, delays=%.2f/%.2f/%.2f, status=%s (%s)",
-      id_, "unknown", identity_.address, smtp::SanitizeForHeader(sender_), to,
-      recipient_count_, relay.octets(), relay_, Seconds(now - started_),
-      Seconds(leased_ - started_), Seconds(data_started_ - leased_),
-      Seconds(now - data_started_), status,
+      "%s: %s, size=%d, relay=%s, delay=%.2f, delays=%.2f/%.2f/%.2f, "
+      "status=%s (%s)",
+      id_, Envelope(), relay.octets(), relay_, Seconds(now - started_),
+      Seconds(leased_ - started_), Seconds(data_started - leased_),
+      Seconds(now - data_started), status,
       end.ok() ? smtp::SanitizeForHeader(said) : MessageOf(end)));
+}
+
+// The same for one that was refused before.
+void Transaction::LogRefusal() const {
+  services_.log.Info(
+      absl::StrFormat("%s: %s, relay=%s, delay=%.2f, status=refused (%s)", id_,
+                      Envelope(), relay_.empty() ? "none" : relay_,
+                      Seconds(services_.loop.Now() - started_),
+                      smtp::SanitizeForHeader(refusal_)));
 }
 
 // --- the end --------------------------------------------------------------
@@ -420,7 +441,10 @@ Task<void> Transaction::ResetBackend() {
 void Transaction::Say(Verb verb, std::string_view reply) {
   const bool success = reply.starts_with('2');
   state_.tally.Count(verb, success);
-  if (!success) ++state_.errors;
+  if (!success) {
+    ++state_.errors;
+    refusal_ = FirstLine(reply);
+  }
   client_.Say(reply);
 }
 

@@ -34,15 +34,17 @@ class Transaction {
   // Recipients named in the log line; the rest are counted.
   static constexpr size_t kMaxLoggedRecipients = 20;
 
-  // `mail` was judged already; its views need to live only for this call.
+  // `mail_argument` is what stood behind MAIL; it parses.
   Transaction(SessionServices& services, ClientChannel& client,
-              ClientState& state, const smtp::MailArguments& mail);
+              ClientState& state, std::string_view mail_argument);
 
   // OK: the session goes on with the next command. An error: the client is
   // lost, or is to be left after what is pending was sent.
   Task<absl::Status> Run();
 
  private:
+  Task<absl::Status> Converse();
+
   // One command of a group, in the order of the replies.
   struct Entry {
     Entry(smtp::Verb its_verb, size_t end, std::string reply, std::string path)
@@ -57,7 +59,7 @@ class Transaction {
     std::string recipient;  // of RCPT
   };
 
-  void Take(Lease lease);
+  Task<bool> Borrow();
 
   // --- the group ---
   bool Collect();
@@ -66,20 +68,24 @@ class Transaction {
   void AddWire(smtp::Verb verb, std::string recipient);
   Task<void> Exchange();
   Task<absl::StatusOr<BackendReply>> Ask(size_t index);
-  Task<bool> TryAnotherConnection();
   void Heed(Entry& entry, BackendReply reply);
-  void FailFrom(size_t index, const smtp::Reply& first,
-                const smtp::Reply& others, std::string_view first_text);
+  void FailFrom(size_t index, std::string_view first, std::string_view others);
   void CloseGroup();
 
   // --- the message ---
   Task<absl::Status> RelayMessage();
   std::string ReceivedHeader() const;
-  void LogResult(const MessageRelay& relay, const absl::Status& end) const;
 
   // --- the end ---
   Task<void> ResetBackend();
   void Say(smtp::Verb verb, std::string_view reply);
+
+  // --- the log ---
+  std::string Envelope() const;
+  void LogMessage(const MessageRelay& relay, const absl::Status& end,
+                  io::Time data_started) const;
+  void LogRefusal() const;
+
   bool TooManyErrors() const;
 
   SessionServices& services_;
@@ -88,10 +94,9 @@ class Transaction {
   const std::string id_;
   const io::Time started_;
   io::Time leased_;
-  io::Time data_started_;
   smtp::ClientIdentity identity_;
-  std::string sender_;
-  bool smtputf8_ = false;
+  const std::string mail_argument_;
+  const smtp::MailArguments mail_;  // views into it
 
   Lease lease_;
   std::string relay_;  // the backend's address, for the log
@@ -105,6 +110,8 @@ class Transaction {
   std::vector<std::string> recipients_;  // accepted, as far as they are logged
   size_t recipient_count_ = 0;           // accepted
   size_t asked_recipients_ = 0;          // in the group, not answered yet
+  std::string refusal_;   // the last 4xx or 5xx, first line, for the log
+  bool relayed_ = false;  // a message was begun: it has a log line of its own
 };
 
 }  // namespace tlspost

@@ -30,9 +30,14 @@ Worker::Worker(io::Loop& loop, const WorkerShared& shared,
       shared_(shared),
       pool_(loop, shared.settings, shared.backend_addresses, shared.slots,
             shared.log, counters_),
-      services_{loop,         shared.settings,     pool_,
-                shared.log,   counters_,           std::move(tls),
-                std::move(instance), /*transactions=*/0},
+      services_{loop,
+                shared.settings,
+                pool_,
+                shared.log,
+                counters_,
+                std::move(tls),
+                std::move(instance),
+                /*transactions=*/0},
       session_tasks_(loop),
       own_tasks_(loop) {}
 
@@ -89,8 +94,8 @@ Task<void> Worker::Serve(std::unique_ptr<io::Stream> stream) {
 
 Task<void> Worker::TurnAway(std::unique_ptr<io::Stream> stream) {
   ++counters_.sessions_refused;
-  const smtp::Reply& why = draining_ ? smtp::reply::kShuttingDown
-                                     : smtp::reply::kTooManyConnections;
+  const smtp::Reply& why =
+      draining_ ? smtp::reply::kShuttingDown : smtp::reply::kTooManyConnections;
   const std::string words = smtp::WithHost(why, shared_.settings.hostname);
   ClientChannel client(std::move(stream), smtp::kDefaultLineLengthLimit,
                        kTurnAwayTimeout);

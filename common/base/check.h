@@ -16,9 +16,9 @@ namespace tlspost {
 
 }  // namespace tlspost
 
-#define TLSPOST_CHECK_IMPL_(kind, condition)                              \
-  (__builtin_expect(static_cast<bool>(condition), 1)                      \
-       ? static_cast<void>(0)                                             \
+#define TLSPOST_CHECK_IMPL_(kind, condition)         \
+  (__builtin_expect(static_cast<bool>(condition), 1) \
+       ? static_cast<void>(0)                        \
        : ::tlspost::CheckFailed(kind, #condition, __FILE__, __LINE__))
 
 #define TLSPOST_REQUIRE(condition) TLSPOST_CHECK_IMPL_("REQUIRE", condition)

@@ -23,11 +23,11 @@
 
 // CO_TRY_LET(name, co_await Call(names)): declares `name` with the value, or
 // returns the status.
-#define CO_TRY_LET(name, awaited)                                        \
-  auto TLSPOST_CONCAT(co_try_, name) = awaited;                          \
-  if (!TLSPOST_CONCAT(co_try_, name).ok()) {                             \
-    co_return std::move(TLSPOST_CONCAT(co_try_, name)).status();         \
-  }                                                                      \
+#define CO_TRY_LET(name, awaited)                                \
+  auto TLSPOST_CONCAT(co_try_, name) = awaited;                  \
+  if (!TLSPOST_CONCAT(co_try_, name).ok()) {                     \
+    co_return std::move(TLSPOST_CONCAT(co_try_, name)).status(); \
+  }                                                              \
   auto name = *std::move(TLSPOST_CONCAT(co_try_, name))
 
 #endif  // TLSPOST_COMMON_BASE_CO_TRY_H_

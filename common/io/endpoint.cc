@@ -101,9 +101,7 @@ absl::StatusOr<Endpoint> Endpoint::FromIp(std::string_view address,
       absl::StrFormat("\"%s\" is not an IP address", address));
 }
 
-int Endpoint::family() const {
-  return is_unix() ? AF_UNIX : ip_.v4.sin_family;
-}
+int Endpoint::family() const { return is_unix() ? AF_UNIX : ip_.v4.sin_family; }
 
 uint16_t Endpoint::port() const {
   // sin_port and sin6_port lie at the same place.
@@ -160,9 +158,9 @@ absl::StatusOr<std::vector<Endpoint>> ResolveEndpoints(std::string_view text) {
   if (text.starts_with(kUnixPrefix)) {
     const std::string_view path = text.substr(kUnixPrefix.size());
     if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path)) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "\"%s\": a Unix socket's path has 1 to %d octets", text,
-          sizeof(sockaddr_un::sun_path) - 1));
+      return absl::InvalidArgumentError(
+          absl::StrFormat("\"%s\": a Unix socket's path has 1 to %d octets",
+                          text, sizeof(sockaddr_un::sun_path) - 1));
     }
     endpoints.push_back(Endpoint::Unix(path));
     return endpoints;

@@ -53,6 +53,8 @@ class [[nodiscard]] WriteOp final : public Op {
   // What is still to be written, for the loop's implementation.
   std::array<std::string_view, 2>& slices() { return slices_; }
   bool all_written() const { return slices_[0].empty() && slices_[1].empty(); }
+  // Its deadline has passed or the stream was closed: write no more.
+  bool cancelled() const { return !cancel_reason_.ok(); }
   // Drops the first `count` octets of the slices.
   void Advance(size_t count);
 
@@ -98,9 +100,7 @@ class Stream {
   void Watch();
 
   // Makes a read under way end with Aborted; nothing else changes.
-  void InterruptRead() {
-    CancelRead(absl::AbortedError("interrupted"));
-  }
+  void InterruptRead() { CancelRead(absl::AbortedError("interrupted")); }
 
   // Tells the peer that we are done sending (FIN).
   virtual void ShutdownWrite() = 0;

@@ -21,7 +21,8 @@ namespace tlspost::io {
 
 class TaskGroup {
  public:
-  explicit TaskGroup(Loop& loop) : loop_(loop), drained_(loop), reaper_(*this) {}
+  explicit TaskGroup(Loop& loop)
+      : loop_(loop), drained_(loop), reaper_(*this) {}
   ~TaskGroup() { TLSPOST_CHECK(size_ == 0); }
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;

@@ -94,12 +94,10 @@ class UringLoop::Connecting final : public Completion {
   void OnCompletion(int result, uint32_t /*flags*/) override {
     if (result < 0) {
       close(fd_);
-      op_.Complete(absl::UnavailableError(
-          absl::StrFormat("connect to %s: %s", op_.endpoint().ToString(),
-                          strerror(-result))));
+      op_.Complete(absl::UnavailableError(absl::StrFormat(
+          "connect to %s: %s", op_.endpoint().ToString(), strerror(-result))));
     } else {
-      op_.Complete(
-          std::make_unique<UringStream>(loop_, fd_, op_.endpoint()));
+      op_.Complete(std::make_unique<UringStream>(loop_, fd_, op_.endpoint()));
     }
     delete this;
   }
@@ -111,8 +109,7 @@ class UringLoop::Connecting final : public Completion {
 };
 
 void UringLoop::StartConnect(ConnectOp& op) {
-  const int fd =
-      socket(op.endpoint().family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int fd = socket(op.endpoint().family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) {
     op.Complete(absl::ResourceExhaustedError(
         absl::StrFormat("connect to %s: socket: %s", op.endpoint().ToString(),
@@ -138,8 +135,7 @@ absl::StatusOr<std::unique_ptr<Listener>> UringLoop::Listen(
 // A read of an eventfd that is always under way.
 class UringLoop::Wakeup final : public Completion {
  public:
-  explicit Wakeup(UringLoop& loop)
-      : loop_(loop), fd_(eventfd(0, EFD_CLOEXEC)) {
+  explicit Wakeup(UringLoop& loop) : loop_(loop), fd_(eventfd(0, EFD_CLOEXEC)) {
     TLSPOST_CHECK(fd_ >= 0);
   }
   ~Wakeup() { close(fd_); }
@@ -206,8 +202,8 @@ absl::Status UringLoop::Init(const UringOptions& options) {
                  IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP |
                  IORING_SETUP_CQSIZE;
   params.cq_entries = options.submission_entries * 8;
-  const int error = io_uring_queue_init_params(options.submission_entries,
-                                               &ring_, &params);
+  const int error =
+      io_uring_queue_init_params(options.submission_entries, &ring_, &params);
   if (error < 0) return SetupError(-error);
   ring_open_ = true;
   // Saves a descriptor look-up per call; works as well without.
@@ -285,8 +281,8 @@ void UringLoop::HandleCompletions() {
       // Copied out first: handling may enter the kernel for room to submit.
       const int result = entries[i]->res;
       const uint32_t flags = entries[i]->flags;
-      auto* completion = static_cast<Completion*>(
-          io_uring_cqe_get_data(entries[i]));
+      auto* completion =
+          static_cast<Completion*>(io_uring_cqe_get_data(entries[i]));
       if (completion != nullptr) completion->OnCompletion(result, flags);
     }
     io_uring_cq_advance(&ring_, count);

@@ -104,8 +104,7 @@ void UringSocket::Deliver(int result, uint32_t flags) {
 // --- UringStream ----------------------------------------------------------
 
 UringStream::UringStream(UringLoop& loop, int fd, Endpoint peer)
-    : Stream(loop, std::move(peer)),
-      socket_(new UringSocket(loop, fd, *this)) {
+    : Stream(loop, std::move(peer)), socket_(new UringSocket(loop, fd, *this)) {
   if (!this->peer().is_unix()) DisableNagle(fd);
 }
 
@@ -155,7 +154,8 @@ void UringStream::OnCompletion(int result, uint32_t /*flags*/) {
   }
   op->Advance(static_cast<size_t>(result));
   if (op->all_written()) return FinishWrite(absl::OkStatus());
-  if (closed()) return FinishWrite(absl::CancelledError("closed here"));
+  // A write that was cancelled in its middle reports what it had done.
+  if (op->cancelled()) return FinishWrite(absl::CancelledError("cancelled"));
   Submit(*op);
 }
 

@@ -115,8 +115,8 @@ class Demo {
     options.key_pem = std::move(certificate.key_pem);
     auto context = tls::TlsContext::CreateServer(options);
     if (!context.ok()) return context.status();
-    worker_ = std::make_unique<Worker>(loop_, shared_, *std::move(context),
-                                       "DEMO");
+    worker_ =
+        std::make_unique<Worker>(loop_, shared_, *std::move(context), "DEMO");
     const absl::Status worker_listens = worker_->Listen();
     if (!worker_listens.ok()) return worker_listens;
     worker_->Start();
@@ -205,9 +205,8 @@ int RunDemo(std::span<const char* const> args) {
   Demo demo(**loop, keep);
   const absl::Status started = demo.Start();
   if (!started.ok()) return Fail(MessageOf(started));
-  signals.Start([&](int) {
-    (*loop)->PostRemote([&demo] { demo.Interrupt(); });
-  });
+  signals.Start(
+      [&](int) { (*loop)->PostRemote([&demo] { demo.Interrupt(); }); });
   (*loop)->Run();
   return demo.result().ok() ? 0 : Fail(MessageOf(demo.result()));
 }

@@ -59,8 +59,7 @@ Task<absl::Status> DemoClient::SendOneMessage() {
 
 Task<absl::Status> DemoClient::StartTls() {
   // It is our own throw-away certificate: there is nothing to verify.
-  CO_TRY_LET(context,
-             tls::TlsContext::CreateClient(tls::ClientTlsOptions()));
+  CO_TRY_LET(context, tls::TlsContext::CreateClient(tls::ClientTlsOptions()));
   const io::Time deadline = loop_.Now() + kPatience;
   CO_TRY(co_await stream_->StartTls(std::move(context), deadline));
   const TlsDescription tls = stream_->engine()->Describe();

@@ -16,8 +16,7 @@ namespace {
 
 std::string UpperCase(std::string_view text) {
   std::string upper(text);
-  std::transform(upper.begin(), upper.end(), upper.begin(),
-                 smtp::ToUpperAscii);
+  std::transform(upper.begin(), upper.end(), upper.begin(), smtp::ToUpperAscii);
   return upper;
 }
 

@@ -56,10 +56,10 @@ class SinkMta {
   };
   // What it does instead of its normal answer.
   struct Misdeed {
-    std::string reply;       // said as it is; empty: nothing is said
-    bool close = false;      // and then closes
-    io::Duration delay{};    // before any of it
-    bool normal = false;     // after the delay it answers as usual
+    std::string reply;     // said as it is; empty: nothing is said
+    bool close = false;    // and then closes
+    io::Duration delay{};  // before any of it
+    bool normal = false;   // after the delay it answers as usual
   };
   using Mischief = std::function<std::optional<Misdeed>(const Event&)>;
 
