@@ -71,7 +71,7 @@ Task<absl::Status> ClientChannel::Flush() {
   const std::string replies = std::move(pending_);
   std::string().swap(pending_);
   const io::Time deadline = loop().Now() + write_timeout_;
-  absl::Status written = co_await stream_.Write(replies, {}, deadline);
+  absl::Status written = co_await stream_.Write(replies, deadline);
   co_return written;
 }
 

@@ -29,7 +29,10 @@ class TlsStream {
   // InvalidArgument when the peer broke TLS.
   Task<absl::StatusOr<io::Chunk>> Read(io::Time deadline);
 
-  // Writes both slices; they must live until the call returns.
+  // Writes the bytes, or both slices; they must live until the call returns.
+  Task<absl::Status> Write(std::string_view bytes, io::Time deadline) {
+    return Write(bytes, std::string_view(), deadline);
+  }
   Task<absl::Status> Write(std::string_view first, std::string_view second,
                            io::Time deadline);
 

@@ -71,7 +71,7 @@ Task<absl::Status> DemoClient::StartTls() {
 Task<absl::Status> DemoClient::Say(std::string_view line, int code) {
   Print("C:", line);
   const io::Time deadline = loop_.Now() + kPatience;
-  CO_TRY(co_await stream_->Write(line, {}, deadline));
+  CO_TRY(co_await stream_->Write(line, deadline));
   absl::Status heard = co_await Hear(code);
   co_return heard;
 }

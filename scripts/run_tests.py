@@ -1,0 +1,185 @@
+"""Runs lint, builds and tests, and counts them; called by scripts/test.
+
+Stages, in order: lint; gcc with AddressSanitizer and
+UndefinedBehaviorSanitizer (unit and simulation tests); the release build;
+clang (unit and simulation tests); end to end, with the sanitized binary. A
+stage whose build failed is counted as one failure and the others go on.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+COUNT_LINE = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped\b")
+
+
+@dataclasses.dataclass
+class Result:
+    """What one stage came to."""
+
+    name: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    notes: list = dataclasses.field(default_factory=list)
+
+
+def run(command, **options):
+    """Runs `command` in the checkout with its output shown; returns status."""
+    print(f"test: {' '.join(map(str, command))}", flush=True)
+    return subprocess.run(command, cwd=ROOT, check=False, **options).returncode
+
+
+def run_counted(command, result, env=None):
+    """Runs what prints "N passed, N failed, N skipped" and adds that up."""
+    print(f"test: {' '.join(map(str, command))}", flush=True)
+    counts = None
+    with subprocess.Popen(command, cwd=ROOT, env=env, text=True,
+                          errors="replace", stdout=subprocess.PIPE) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            if match := COUNT_LINE.match(line):
+                counts = [int(group) for group in match.groups()]
+            if "skipped: " in line:
+                result.notes.append(line.strip())
+    if counts is not None:
+        result.passed += counts[0]
+        result.failed += counts[1]
+        result.skipped += counts[2]
+    if process.returncode != 0 and (counts is None or counts[1] == 0):
+        result.failed += 1
+        result.notes.append(f"exit status {process.returncode}")
+    if process.returncode == 0 and counts is None:
+        result.failed += 1
+        result.notes.append("printed no closing line")
+
+
+def add_gtest_reports(folder, result):
+    """Counts the test cases in GoogleTest's XML files; returns how many."""
+    reports = sorted(pathlib.Path(folder).glob("*.xml"))
+    for report in reports:
+        for case in xml.etree.ElementTree.parse(report).iter("testcase"):
+            name = f"{case.get('classname')}.{case.get('name')}"
+            skipped = case.find("skipped")
+            if case.find("failure") is not None:
+                result.failed += 1
+                result.notes.append(f"failed: {name}")
+            elif skipped is not None or case.get("result") == "skipped":
+                result.skipped += 1
+                text = skipped.get("message") or "" if skipped is not None else ""
+                reason = text.strip().splitlines()[-1:] or ["no reason given"]
+                result.notes.append(f"skipped: {name}: {reason[0]}")
+            elif case.get("status") == "run":
+                result.passed += 1
+    return len(reports)
+
+
+def build(preset, result):
+    if run(["scripts/build", preset]) == 0:
+        return True
+    result.failed += 1
+    result.notes.append("the build failed")
+    return False
+
+
+def build_and_test(preset, result):
+    """Builds `preset` and runs its test binaries through ctest."""
+    if not build(preset, result):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        env = dict(os.environ, GTEST_OUTPUT=f"xml:{folder}/",
+                   ASAN_OPTIONS="detect_stack_use_after_return=1",
+                   UBSAN_OPTIONS="print_stacktrace=1")
+        status = run(["ctest", "--test-dir", f"build/{preset}",
+                      "--output-on-failure", "--no-tests=error",
+                      "--parallel", str(os.cpu_count())], env=env)
+        reports = add_gtest_reports(folder, result)
+    if reports == 0 or (status != 0 and result.failed == 0):
+        # A binary that crashes leaves no report.
+        result.failed += 1
+        result.notes.append("a test binary crashed or was not built")
+
+
+def lint(result):
+    run_counted(["scripts/lint"], result)
+
+
+def asan(result):
+    build_and_test("asan", result)
+
+
+def release(result):
+    if build("release", result):
+        result.passed += 1
+
+
+def clang(result):
+    build_and_test("clang", result)
+
+
+def end_to_end(result):
+    binary = ROOT / "build/asan/proxy/tlspost"
+    if not (ROOT / "tests/e2e/run").exists():
+        result.skipped += 1
+        result.notes.append("skipped: there is no tests/e2e/run")
+        return
+    if not binary.exists():
+        result.failed += 1
+        result.notes.append("the asan build left no tlspost to test")
+        return
+    run_counted(["tests/e2e/run", str(binary)], result)
+
+
+STAGES = {"lint": lint, "asan": asan, "release": release, "clang": clang,
+          "e2e": end_to_end}
+
+
+def print_summary(results, left_out):
+    print("\n" + "=" * 72)
+    print(f"{'stage':<10}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
+    for result in results:
+        print(f"{result.name:<10}{result.passed:>8}{result.failed:>8}"
+              f"{result.skipped:>9}{result.seconds:>9.0f}")
+        for note in result.notes:
+            print(f"    {note}")
+    for name in left_out:
+        print(f"{name:<10}not asked for")
+    print("=" * 72)
+    totals = [sum(getattr(result, key) for result in results)
+              for key in ("passed", "failed", "skipped")]
+    print("{} passed, {} failed, {} skipped".format(*totals), flush=True)
+    return totals[1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("stages", nargs="*", metavar="STAGE",
+                        help="only these: " + ", ".join(STAGES))
+    chosen = parser.parse_args().stages or list(STAGES)
+    for name in chosen:
+        if name not in STAGES:
+            parser.error(f"no stage {name}; there are {', '.join(STAGES)}")
+    results = []
+    for name, stage in STAGES.items():
+        if name not in chosen:
+            continue
+        result = Result(name)
+        started = time.monotonic()
+        stage(result)
+        result.seconds = time.monotonic() - started
+        results.append(result)
+    left_out = [name for name in STAGES if name not in chosen]
+    return 1 if print_summary(results, left_out) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
