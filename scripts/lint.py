@@ -9,6 +9,7 @@ import argparse
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -111,6 +112,9 @@ def check_tidy(sources, wanted):
         return None
     if not (ROOT / "build/clang/compile_commands.json").exists():
         print("lint: skipped: clang-tidy: run scripts/build clang first")
+        return None
+    if shutil.which("clang-tidy") is None:
+        print("lint: skipped: clang-tidy: not installed")
         return None
     files = [source.path for source in sources if source.path.endswith(".cc")
              and source.path.startswith(("common/", "proxy/"))]

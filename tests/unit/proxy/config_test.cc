@@ -1,0 +1,226 @@
+// The command line, the TOML file, which of them wins, and what errors say.
+
+#include "proxy/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/status.h"
+
+namespace tlspost {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::StartsWith;
+
+absl::StatusOr<Settings> Load(std::vector<const char*> args) {
+  return LoadSettings(args);
+}
+
+std::string LoadError(std::vector<const char*> args) {
+  const auto settings = Load(std::move(args));
+  const std::string message(MessageOf(settings.status()));
+  EXPECT_EQ(message.find('\n'), std::string::npos) << "more than one line";
+  return message;
+}
+
+std::string TomlError(std::string_view toml) {
+  Settings settings;
+  SettingOrigins origins;
+  const auto status = ReadSettingsText(toml, "t.toml", settings, origins);
+  const std::string message(MessageOf(status));
+  EXPECT_EQ(message.find('\n'), std::string::npos) << "more than one line";
+  return message;
+}
+
+// A settings file that goes away with the test.
+class ConfigFileTest : public ::testing::Test {
+ protected:
+  ConfigFileTest() {
+    const int file = mkstemp(path_.data());
+    EXPECT_GE(file, 0);
+    close(file);
+  }
+  ~ConfigFileTest() override { unlink(path_.c_str()); }
+
+  void Write(std::string_view toml) { std::ofstream(path_) << toml; }
+  const char* option() const { return option_.c_str(); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = testing::TempDir() + "tlspost-config-XXXXXX";
+  std::string option_;
+
+ public:
+  void SetUp() override { option_ = "--config=" + path_; }
+};
+
+TEST(CommandLineTest, NothingGivesTheDefaults) {
+  const auto settings = Load({});
+  ASSERT_TRUE(settings.ok()) << MessageOf(settings.status());
+  EXPECT_FALSE(settings->hostname.empty());
+  Settings expected;
+  expected.hostname = settings->hostname;
+  EXPECT_EQ(*settings, expected);
+}
+
+TEST(CommandLineTest, ReadsEveryKindOfSetting) {
+  const auto settings =
+      Load({"--listen=127.0.0.1:2525", "--listen=[::1]:2525",
+            "--backend=unix:/run/mta", "--hostname=mx.example.org",
+            "--workers=3", "--message_size_limit=20M", "--data_timeout=5m",
+            "--tls_received_header=no", "--bare_newline=reject",
+            "--tls_strict_key_permissions", "--tls_cert_file=/etc/c=1.pem"});
+  ASSERT_TRUE(settings.ok()) << MessageOf(settings.status());
+  EXPECT_THAT(settings->listen, ElementsAre("127.0.0.1:2525", "[::1]:2525"));
+  EXPECT_THAT(settings->backend, ElementsAre("unix:/run/mta"));
+  EXPECT_EQ(settings->hostname, "mx.example.org");
+  EXPECT_EQ(settings->workers, 3);
+  EXPECT_EQ(settings->message_size_limit, 20u << 20);
+  EXPECT_EQ(settings->data_timeout, Settings::Seconds(300));
+  EXPECT_FALSE(settings->tls_received_header);
+  EXPECT_EQ(settings->bare_newline, BareNewline::kReject);
+  EXPECT_TRUE(settings->tls_strict_key_permissions);
+  EXPECT_EQ(settings->tls_cert_file, "/etc/c=1.pem");
+  EXPECT_EQ(settings->tls_key_file, "/etc/c=1.pem") << "the certificate's";
+}
+
+TEST(CommandLineTest, ErrorsNameTheOptionAndTheRemedy) {
+  EXPECT_EQ(LoadError({"--tls_cert=x"}),
+            "--tls_cert: unknown setting; did you mean --tls_cert_file?");
+  EXPECT_EQ(LoadError({"--colour=x"}),
+            "--colour: unknown setting; see tlspost --help");
+  EXPECT_EQ(LoadError({"--workers"}),
+            "--workers: needs a value: --workers=0..1024");
+  EXPECT_EQ(LoadError({"--workers=x"}), "--workers: \"x\" is no whole number");
+  EXPECT_EQ(LoadError({"--workers=1", "--workers=1"}),
+            "--workers: is given twice; give it once");
+  EXPECT_EQ(LoadError({"127.0.0.1:25"}),
+            "127.0.0.1:25: is no option; options are written --name=value");
+  EXPECT_EQ(LoadError({"--config"}), "--config: needs a value: --config=FILE");
+  EXPECT_EQ(LoadError({"--config="}), "--config: needs a value: --config=FILE");
+  EXPECT_EQ(LoadError({"--config=a", "--config=b"}),
+            "--config: is given twice; give it once");
+  EXPECT_THAT(LoadError({"--tls_security_level=encrypt"}),
+              StartsWith("--tls_security_level: encrypt needs a certificate"));
+  EXPECT_THAT(LoadError({"--\n\x1b=1"}), StartsWith("--??: unknown setting"));
+  EXPECT_THAT(LoadError({"--"}), StartsWith("--: unknown setting"));
+}
+
+TEST(CommandLineTest, FileThatCannotBeRead) {
+  EXPECT_EQ(LoadError({"--config=/nonexistent/x.toml"}),
+            "--config=/nonexistent/x.toml: cannot be read: No such file or "
+            "directory");
+  EXPECT_EQ(LoadError({"--config=/"}),
+            "--config=/: cannot be read: Is a directory");
+  EXPECT_THAT(LoadError({"--config=/dev/zero"}),
+              HasSubstr("larger than 1 MiB"));
+}
+
+TEST(TomlTest, ReadsEveryKindOfSetting) {
+  Settings settings;
+  SettingOrigins origins;
+  const absl::Status status = ReadSettingsText(R"(
+# a comment
+listen = ["127.0.0.1:2525", "[::1]:2525"]
+backend = "127.0.0.1:10025"
+workers = 3
+message_size_limit = "20M"
+line_length_limit = 4096
+data_timeout = "5m"
+tls_received_header = false
+helo_required = "no"
+tls_security_level = "none"
+)",
+                                               "t.toml", settings, origins);
+  ASSERT_TRUE(status.ok()) << MessageOf(status);
+  EXPECT_THAT(settings.listen, ElementsAre("127.0.0.1:2525", "[::1]:2525"));
+  EXPECT_THAT(settings.backend, ElementsAre("127.0.0.1:10025"));
+  EXPECT_EQ(settings.workers, 3);
+  EXPECT_EQ(settings.message_size_limit, 20u << 20);
+  EXPECT_EQ(settings.line_length_limit, 4096u);
+  EXPECT_EQ(settings.data_timeout, Settings::Seconds(300));
+  EXPECT_FALSE(settings.tls_received_header);
+  EXPECT_FALSE(settings.helo_required);
+  EXPECT_EQ(settings.tls_security_level, TlsSecurityLevel::kNone);
+  EXPECT_EQ(origins["workers"], "t.toml:5:1");
+}
+
+TEST(TomlTest, ErrorsNameLineAndColumn) {
+  EXPECT_EQ(TomlError("\nsmtpd_tls_cert_file = 'x'\n"),
+            "t.toml:2:1: smtpd_tls_cert_file: unknown setting; did you mean "
+            "tls_cert_file?");
+  EXPECT_EQ(TomlError("a_b_c = 1"),
+            "t.toml:1:1: a_b_c: unknown setting; see tlspost --help for all");
+  EXPECT_EQ(TomlError("# x\nworkers = \"x\""),
+            "t.toml:2:11: workers: \"x\" is no whole number");
+  EXPECT_EQ(TomlError("workers = 9999"),
+            "t.toml:1:11: workers: 9999 is out of range; it must be 0 to 1024");
+  EXPECT_EQ(TomlError("workers = 4294967297"),
+            "t.toml:1:11: workers: 4294967297 is out of range; it must be 0 to "
+            "1024");
+  EXPECT_EQ(TomlError("data_timeout = 30"),
+            "t.toml:1:16: data_timeout: must not be a bare number; write it in "
+            "quotes and with a unit: \"30s\"");
+  EXPECT_EQ(TomlError("hostname = true"),
+            "t.toml:1:12: hostname: must not be true or false; it takes NAME");
+  EXPECT_EQ(TomlError("hostname = ['a']"),
+            "t.toml:1:12: hostname: has the wrong type; it takes NAME in "
+            "quotes");
+  EXPECT_EQ(TomlError("workers = 1.5"),
+            "t.toml:1:11: workers: has the wrong type; it takes 0..1024");
+  EXPECT_EQ(TomlError("listen = ['a:1', 2]"),
+            "t.toml:1:18: listen: every element must be HOST:PORT in quotes");
+  EXPECT_EQ(TomlError("[listener]\nx = 1"),
+            "t.toml:1:2: listener: unknown setting; did you mean listen?");
+  EXPECT_THAT(TomlError("[listen]\nx = 1"),
+              HasSubstr("listen: has the wrong type"));
+}
+
+TEST(TomlTest, BrokenSyntaxNamesItsPlace) {
+  for (const std::string_view broken :
+       {"workers = ", "workers = 1\nworkers = 2", "= 1", "[", "x = \"\n\"",
+        "\xff\xfe", "workers 1"}) {
+    EXPECT_THAT(TomlError(broken), MatchesRegex("t.toml:[0-9]+:[0-9]+: .+"))
+        << broken;
+  }
+}
+
+TEST_F(ConfigFileTest, CommandLineWinsOverFileOverDefault) {
+  Write("workers = 3\nmax_connections = 7\nlisten = ['0.0.0.0:1']\n");
+  const auto settings = Load({"--workers=5", option(), "--listen=0.0.0.0:2"});
+  ASSERT_TRUE(settings.ok()) << MessageOf(settings.status());
+  EXPECT_EQ(settings->workers, 5);
+  EXPECT_EQ(settings->max_connections, 7);
+  EXPECT_EQ(settings->recipient_limit, Settings{}.recipient_limit);
+  EXPECT_THAT(settings->listen, ElementsAre("0.0.0.0:2"));
+}
+
+TEST_F(ConfigFileTest, ImpossibleCombinationNamesTheLine) {
+  Write("\n\ntls_key_file = 'key.pem'\n");
+  EXPECT_EQ(LoadError({option()}),
+            path() +
+                ":3:1: tls_key_file: a key needs its certificate; set "
+                "tls_cert_file too");
+  EXPECT_TRUE(Load({option(), "--tls_cert_file=c.pem"}).ok());
+}
+
+TEST_F(ConfigFileTest, EmptyFileGivesTheDefaults) {
+  const auto settings = Load({option(), "--hostname=h"});
+  ASSERT_TRUE(settings.ok()) << MessageOf(settings.status());
+  Settings expected;
+  expected.hostname = "h";
+  EXPECT_EQ(*settings, expected);
+}
+
+}  // namespace
+}  // namespace tlspost
