@@ -227,8 +227,11 @@ void BackendPool::Offer(std::unique_ptr<Backend> backend) {
     return;
   }
   GrantOp& first = waiting_.front();
+  // What was lent goes to another worker's waiter when it is that one's turn;
+  // what is new serves ours first, or nobody would ever be served.
+  const bool others_turn = backend->uses > 0 && slots_->ShouldGiveUp();
   // A connection that is spent on another client only takes up a slot.
-  if (slots_->ShouldGiveUp() || !MayCarry(*backend, first.identity())) {
+  if (others_turn || !MayCarry(*backend, first.identity())) {
     return Retire(std::move(backend));
   }
   first.Complete(std::move(backend));

@@ -238,7 +238,6 @@ Task<absl::Status> Session::StartTls() {
   }
   state_.helo.clear();
   state_.esmtp = false;
-  state_.tally.Count(Verb::kStartTls, true);
   client_.Say(smtp::reply::kReadyToStartTls.text());
   CO_TRY(co_await client_.Flush());
 
@@ -246,6 +245,7 @@ Task<absl::Status> Session::StartTls() {
       services_.loop.Now() + services_.settings.tls_handshake_timeout;
   absl::Status shaken =
       co_await client_.stream().StartTls(services_.tls, deadline);
+  state_.tally.Count(Verb::kStartTls, shaken.ok());
   if (!shaken.ok()) {
     ++services_.counters.handshakes_failed;
     LogTlsFailure(shaken);
@@ -329,7 +329,7 @@ void Session::LogTlsFailure(const absl::Status& why) const {
                                      lost ? "lost connection" : "-1"));
   if (!engine.library_error().empty()) {
     services_.log.Warning(
-        absl::StrFormat("TLS library problem: %s:", engine.library_error()));
+        absl::StrFormat("TLS library problem: %s", engine.library_error()));
   }
   services_.log.Info(absl::StrFormat("TLS handshake with %s failed: %s", Peer(),
                                      MessageOf(why)));

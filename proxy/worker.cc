@@ -39,7 +39,8 @@ Worker::Worker(io::Loop& loop, const WorkerShared& shared,
                 std::move(instance),
                 /*transactions=*/0},
       session_tasks_(loop),
-      own_tasks_(loop) {}
+      accept_tasks_(loop),
+      drain_task_(loop) {}
 
 absl::Status Worker::Listen() {
   for (const io::Endpoint& endpoint : shared_.listen) {
@@ -61,7 +62,7 @@ std::vector<io::Endpoint> Worker::listening() const {
 void Worker::Start() {
   pool_.Start();
   for (const auto& listener : listeners_) {
-    own_tasks_.Spawn(AcceptFrom(*listener));
+    accept_tasks_.Spawn(AcceptFrom(*listener));
   }
 }
 
@@ -109,7 +110,7 @@ Task<void> Worker::TurnAway(std::unique_ptr<io::Stream> stream) {
 void Worker::Drain() {
   if (draining_) return;
   draining_ = true;
-  own_tasks_.Spawn(DrainAndStop());
+  drain_task_.Spawn(DrainAndStop());
 }
 
 Task<void> Worker::DrainAndStop() {
@@ -123,9 +124,10 @@ Task<void> Worker::DrainAndStop() {
     sessions_.ForEach([](Session& session) { session.Abort(); });
   }
   const io::Time unwind_end = loop_.Now() + kUnwindTimeout;
+  const bool accepting_ended = co_await accept_tasks_.Drained(unwind_end);
   const bool unwound = co_await session_tasks_.Drained(unwind_end);
   const bool pool_closed = co_await pool_.Shutdown(unwind_end);
-  clean_ = unwound && pool_closed;
+  clean_ = accepting_ended && unwound && pool_closed;
   loop_.Stop();
 }
 

@@ -79,7 +79,8 @@ class Worker {
   bool draining_ = false;
   bool clean_ = false;
   io::TaskGroup session_tasks_;
-  io::TaskGroup own_tasks_;  // accepting, draining
+  io::TaskGroup accept_tasks_;
+  io::TaskGroup drain_task_;
 };
 
 }  // namespace tlspost

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -86,19 +87,21 @@ void UringSocket::OnCompletion(int result, uint32_t flags) {
 }
 
 void UringSocket::Deliver(int result, uint32_t flags) {
-  if (result > 0) {
-    Chunk chunk = loop_.buffers().Take(flags >> IORING_CQE_BUFFER_SHIFT,
-                                       static_cast<size_t>(result));
-    if (stream_ == nullptr) return;
-    // A buffer must not wait for a slow session while others need one.
-    if (loop_.buffers().scarce() && !stream_->has_reader()) {
-      chunk = loop_.blocks().Copy(chunk.view());
-    }
-    stream_->Deliver(std::move(chunk));
-    return;
+  Chunk chunk;
+  if ((flags & IORING_CQE_F_BUFFER) != 0) {
+    chunk = loop_.buffers().Take(flags >> IORING_CQE_BUFFER_SHIFT,
+                                 static_cast<size_t>(std::max(result, 0)));
   }
   if (stream_ == nullptr || result == -ECANCELED || result == -ENOBUFS) return;
-  stream_->DeliverEnd(result == 0 ? absl::OkStatus() : PeerError(-result));
+  if (result <= 0) {
+    stream_->DeliverEnd(result == 0 ? absl::OkStatus() : PeerError(-result));
+    return;
+  }
+  // A buffer must not wait for a slow session while others need one.
+  if (loop_.buffers().scarce() && !stream_->has_reader()) {
+    chunk = loop_.blocks().Copy(chunk.view());
+  }
+  stream_->Deliver(std::move(chunk));
 }
 
 // --- UringStream ----------------------------------------------------------

@@ -24,9 +24,11 @@
 namespace tlspost {
 namespace {
 
+using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
 constexpr io::Duration kStopTimeout = 5s;
+constexpr io::Duration kPollInterval = 20ms;
 
 // Keeps the lines until the dialogue is over; prints them at once afterwards.
 class DemoLog final : public Log {
@@ -136,8 +138,16 @@ class Demo {
         "behind it, in plaintext, a mail server on %s.\n\nA client sends one "
         "message:\n",
         front.ToString().c_str(), backend_.front().ToString().c_str());
+    // The first greeting then offers what the mail server offers.
+    for (const io::Time end = loop_.Now() + kStopTimeout;
+         !worker_->pool().capabilities().has_value() && loop_.Now() < end;) {
+      co_await io::SleepOp(loop_, loop_.Now() + kPollInterval);
+    }
     DemoClient client(loop_, front);
     result_ = co_await client.SendOneMessage();
+    while (worker_->session_count() > 0) {
+      co_await io::SleepOp(loop_, loop_.Now() + kPollInterval);
+    }
     if (result_.ok()) {
       PrintMessage(received_);
       std::printf("\nWhat tlspost's log says:\n");
