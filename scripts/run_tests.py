@@ -136,7 +136,7 @@ def end_to_end(result):
         result.failed += 1
         result.notes.append("the asan build left no tlspost to test")
         return
-    run_counted(["tests/e2e/run", str(binary)], result)
+    run_counted(["tests/e2e/run", "--binary", str(binary)], result)
 
 
 STAGES = {"lint": lint, "asan": asan, "release": release, "clang": clang,

@@ -1,0 +1,227 @@
+"""Runs the tlspost binary under test and watches how it ends."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+
+import util
+
+# Set by tests/e2e/run.
+binary = None
+
+_SANITIZER = re.compile(
+    r"ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|runtime error:"
+)
+HOSTNAME = "mx.test"
+
+
+def environment():
+    """The test's environment with strict sanitizers."""
+    settings = dict(os.environ)
+    settings["ASAN_OPTIONS"] = "detect_stack_use_after_return=1:exitcode=86"
+    settings[
+        "UBSAN_OPTIONS"
+    ] = "print_stacktrace=1:halt_on_error=1:exitcode=86"
+    return settings
+
+
+def _dies_with_us():
+    """Command prefix that ends the child should this process be killed."""
+    if shutil.which("setpriv") is None:
+        return []
+    return ["setpriv", "--pdeathsig", "KILL"]
+
+
+def run(*arguments, timeout=30):
+    """Runs `tlspost arguments...` to its end: a CompletedProcess."""
+    result = subprocess.run(
+        _dies_with_us() + [binary] + list(arguments),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environment(),
+        timeout=timeout,
+    )
+    result.stdout = result.stdout.decode("utf-8", "backslashreplace")
+    result.stderr = result.stderr.decode("utf-8", "backslashreplace")
+    report = _SANITIZER.search(result.stdout + result.stderr)
+    assert not report, "sanitizer report:\n" + util.tail(result.stderr, 60)
+    return result
+
+
+def options(values):
+    """{"workers": 2} -> ["--workers=2"]; lists repeat; None leaves it out."""
+    result = []
+    for name, value in values.items():
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None:
+                result.append("--%s=%s" % (name, each))
+    return result
+
+
+def settings_for(port, backend, certificates, **changes):
+    """Settings for a proxy on 127.0.0.1:port; None leaves one out."""
+    settings = {
+        "listen": "127.0.0.1:%d" % port,
+        "backend": backend,
+        "hostname": HOSTNAME,
+        "tls_cert_file": certificates.path("rsa.chain.pem"),
+        "tls_key_file": certificates.path("rsa.key"),
+        "tls_loglevel": 1,
+        "workers": 2,
+    }
+    settings.update(changes)
+    return settings
+
+
+class Proxy:
+    """A running tlspost on 127.0.0.1:port; stop() checks how it ends."""
+
+    def __init__(self, port, arguments):
+        self.port = port
+        self.command = [binary] + arguments
+        with tempfile.NamedTemporaryFile(
+            prefix="tlspost-e2e-", suffix=".log", delete=False
+        ) as log:
+            self.log_path = log.name
+            self.process = subprocess.Popen(
+                _dies_with_us() + self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+            )
+        try:
+            util.wait_until(
+                self._greets,
+                20,
+                lambda: "220 from tlspost\n" + util.tail(self.log()),
+            )
+        except BaseException:
+            self.kill()
+            raise
+
+    def _greets(self):
+        if self.process.poll() is not None:
+            raise AssertionError(
+                "tlspost ended with status %s\n%s"
+                % (self.process.returncode, util.tail(self.log()))
+            )
+        try:
+            with socket.create_connection(
+                ("127.0.0.1", self.port), timeout=5
+            ) as peer:
+                greeting = peer.recv(100)
+                peer.sendall(b"QUIT\r\n")
+                peer.recv(100)
+                return greeting.startswith(b"220 ")
+        except OSError:
+            return False
+
+    def log(self):
+        return util.read_text(self.log_path)
+
+    def wait_for_log(self, pattern, timeout=5):
+        """The match of pattern in the log, which may come a little late."""
+        return util.wait_until(
+            lambda: re.search(pattern, self.log(), re.MULTILINE),
+            timeout,
+            lambda: "/%s/ in the log of tlspost:\n%s"
+            % (pattern, util.tail(self.log())),
+        )
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout):
+        """The exit status; the process must end by itself within timeout."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(
+                "tlspost runs %g s after it was told to end\n%s"
+                % (timeout, util.tail(self.log()))
+            ) from None
+
+    def stop(self, timeout=20):
+        """SIGTERM; must end with status 0, without a sanitizer report."""
+        if self.process.poll() is None:
+            self.terminate()
+        try:
+            status = self.wait(timeout)
+        except AssertionError:
+            self.kill()
+            raise
+        self.check_sanitizers()
+        assert status == 0, "tlspost ended with status %s\n%s" % (
+            status,
+            util.tail(self.log()),
+        )
+
+    def check_sanitizers(self):
+        text = self.log()
+        report = _SANITIZER.search(text)
+        assert not report, (
+            "sanitizer report:\n" + text[report.start() :][:6000]
+        )
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+    def forget(self):
+        """Removes the log."""
+        self.kill()
+        if os.path.exists(self.log_path):
+            os.unlink(self.log_path)
+
+
+_OPEN_STATES = {"01", "02"}  # ESTABLISHED, SYN_SENT
+
+
+def backend_sockets(port):
+    """Local ports of open loopback connections towards that port."""
+    wanted = ":%04X" % port
+    result = []
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        next(file)
+        for line in file:
+            _, local, remote, state = line.split()[:4]
+            if remote.endswith(wanted) and state in _OPEN_STATES:
+                result.append(int(local.split(":")[1], 16))
+    return result
+
+
+class BackendCounter:
+    """Samples how many connections are open at a time towards a backend port.
+
+    /proc/net/tcp is no snapshot: a connection that is closed while it is read,
+    and its successor, are both in it. What is in two samples in a row, though,
+    was open in between, all at once.
+    """
+
+    def __init__(self, port):
+        self.port = port
+        self.most = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def _sample(self):
+        before = set()
+        while not self._stop.wait(0.005):
+            now = set(backend_sockets(self.port))
+            self.most = max(self.most, len(before & now))
+            before = now
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join(5)
