@@ -122,15 +122,15 @@ Task<BackendPool::Introduction> BackendPool::Introduce(
     co_return learned.ok() ? Introduction::kDone : Introduction::kTryAnother;
   }
   ++counters_.xclients_refused;
-  if (was_used) {
-    // The second identity on this connection: a fresh one will tell whether
-    // the refusal is about reuse or about this client.
+  // Not a word on this client, but on our right to say who it is.
+  const bool unauthorized =
+      reply->code == 550 && reply->text.find("5.7.0") != std::string::npos;
+  if (was_used && (unauthorized || reply->code == 503)) {
     NoteIdentityReuse(IdentityReuse::kOnce);
     co_return Introduction::kTryAnother;
   }
-  const bool misconfigured =
-      reply->code == 501 || reply->code == 503 ||
-      (reply->code == 550 && reply->text.find("5.7.0") != std::string::npos);
+  const bool misconfigured = unauthorized || reply->code < 400 ||
+                             reply->code == 501 || reply->code == 503;
   if (misconfigured) {
     log_.Error(absl::StrFormat(
         "the backend refuses the identity of %s: %s; its mail gets 451 until "

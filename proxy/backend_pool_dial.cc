@@ -69,7 +69,10 @@ int BackendPool::SparesMissing() const {
            identity_reuse_ != IdentityReuse::kOnce;
   };
   const auto spares = std::count_if(idle_.begin(), idle_.end(), spare);
-  return std::max(0, settings_.backend_warm_spares - static_cast<int>(spares));
+  // The first connection tells what can be offered to clients.
+  const int wanted = std::max(settings_.backend_warm_spares,
+                              capabilities_.has_value() ? 0 : 1);
+  return std::max(0, wanted - static_cast<int>(spares));
 }
 
 void BackendPool::Grow() {

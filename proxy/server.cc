@@ -113,10 +113,6 @@ absl::Status Server::ResolveAddresses() {
     auto endpoints = io::ResolveEndpoints(text);
     if (!endpoints.ok()) return InSetting("listen", endpoints.status());
     for (io::Endpoint& endpoint : *endpoints) {
-      if (endpoint.is_unix()) {
-        return absl::InvalidArgumentError(absl::StrFormat(
-            "listen: \"%s\": clients come by TCP; write HOST:PORT", text));
-      }
       const absl::Status is_free = io::CheckNotInUse(endpoint);
       if (!is_free.ok()) return InSetting("listen", is_free);
       listen_.push_back(std::move(endpoint));

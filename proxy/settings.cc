@@ -153,10 +153,6 @@ std::optional<SettingsProblem> FindPoolProblem(const Settings& settings) {
     return SettingsProblem{"backend_backoff_min",
                            "must not be more than backend_backoff_max"};
   }
-  if (settings.backend_warm_spares > settings.backend_max_connections) {
-    return SettingsProblem{"backend_warm_spares",
-                           "must not be more than backend_max_connections"};
-  }
   return std::nullopt;
 }
 

@@ -47,6 +47,8 @@ bool SlotBudget::Member::Take() {
     wishing_ = false;
     ++used_;
     ++budget_.used_;
+    // One wake-up may have been for two slots: pass on what is left.
+    if (budget_.used_ < budget_.max_) budget_.WakeFirstWish();
     return true;
   }
   if (!wishing_) {

@@ -30,8 +30,14 @@ def _header(field):
 
 
 def _ciphers(text):
-    """Of TLS 1.3 each server takes the suite it prefers."""
-    return re.sub(r"TLS_\w+ \(\d+/\d+ bits\)", "CIPHER", text)
+    """Of TLS 1.3 each server takes the suite and group it prefers.
+
+    The name of the group is also OpenSSL's affair: X25519, x25519.
+    """
+    text = re.sub(r"TLS_\w+ \(\d+/\d+ bits\)", "CIPHER", text)
+    return re.sub(
+        r"key-exchange \S+(?: \([^()]+\))?", "key-exchange GROUP", text
+    )
 
 
 def _lines(log):

@@ -221,8 +221,6 @@ TEST(SettingsTest, ImpossibleCombinations) {
                 s.backend_backoff_min = s.backend_backoff_max * 2;
               }),
               StartsWith("backend_backoff_min: must not be more than"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.backend_warm_spares = 51; }),
-              StartsWith("backend_warm_spares: must not be more than"));
 }
 
 // These three go into SMTP replies, headers and log lines.
