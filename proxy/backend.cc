@@ -39,16 +39,6 @@ Task<absl::Status> Backend::Open(std::string hostname, io::Time deadline) {
     capabilities_ = smtp::ParseEhlo(reply.text);
     co_return absl::OkStatus();
   }
-  // HELO only to a server that does not know EHLO: one that is merely busy
-  // would seem to take no identity.
-  const bool knows_no_ehlo =
-      reply.code == 500 || reply.code == 502 || reply.code == 504;
-  if (!knows_no_ehlo) co_return UnexpectedReply("reply to EHLO", reply.text);
-  // Only a server that knows no EHLO is greeted the old way: one that is busy
-  // would otherwise get mail without the client's identity.
-  const bool knows_no_ehlo =
-      reply.code == 500 || reply.code == 502 || reply.code == 504;
-  if (!knows_no_ehlo) co_return UnexpectedReply("reply to EHLO", reply.text);
   const std::string helo = "HELO " + hostname + "\r\n";
   CO_TRY(co_await Send(helo, 1, deadline));
   CO_TRY_LET(plain_reply, co_await ReadReply(deadline));
