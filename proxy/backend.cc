@@ -39,6 +39,11 @@ Task<absl::Status> Backend::Open(std::string hostname, io::Time deadline) {
     capabilities_ = smtp::ParseEhlo(reply.text);
     co_return absl::OkStatus();
   }
+  // HELO only to a server that does not know EHLO: one that is merely busy
+  // would seem to take no identity.
+  const bool knows_no_ehlo =
+      reply.code == 500 || reply.code == 502 || reply.code == 504;
+  if (!knows_no_ehlo) co_return UnexpectedReply("reply to EHLO", reply.text);
   const std::string helo = "HELO " + hostname + "\r\n";
   CO_TRY(co_await Send(helo, 1, deadline));
   CO_TRY_LET(plain_reply, co_await ReadReply(deadline));
@@ -50,6 +55,10 @@ Task<absl::Status> Backend::Open(std::string hostname, io::Time deadline) {
 
 Task<absl::Status> Backend::Send(std::string_view commands,
                                  int expected_replies, io::Time deadline) {
+  if (expected_replies_ == 0 && readable()) {
+    // Whatever it is, it would be taken for the answer to this.
+    co_return absl::UnavailableError("it talks unasked, or has closed");
+  }
   expected_replies_ += expected_replies;
   absl::Status written = co_await stream_->Write(commands, deadline);
   co_return written;

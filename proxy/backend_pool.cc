@@ -76,6 +76,7 @@ Task<BackendPool::Acquired> BackendPool::Acquire(
                               : smtp::reply::kBackendDown.text();
       co_return acquired;
     }
+    lent_.push_back(granted->get());
     Lease lease(*this, *std::move(granted));
     const Introduction introduction =
         co_await Introduce(lease, identity, acquired.refusal);
@@ -204,6 +205,7 @@ bool BackendPool::WorthKeeping(const Backend& backend) const {
 }
 
 void BackendPool::GiveBack(std::unique_ptr<Backend> backend, bool reusable) {
+  std::erase(lent_, backend.get());
   if (!reusable) {
     CloseNow(std::move(backend));
   } else if (!backend->at_boundary()) {

@@ -86,6 +86,8 @@ class BackendPool {
   // they come back. Await it before the pool is destroyed: true when all
   // connections are gone, false at `deadline`.
   Task<bool> Shutdown(io::Time deadline);
+  // Ends all waits: for a connection, and on those lent, which are closed.
+  void CutOff();
 
   // What Acquire gives: a lease, or the reply the client's MAIL gets.
   struct Acquired {
@@ -155,6 +157,7 @@ class BackendPool {
   std::unique_ptr<SlotBudget::Member> slots_;
 
   std::vector<std::unique_ptr<Backend>> idle_;  // the warmest at the back
+  std::vector<Backend*> lent_;
   IntrusiveList<GrantOp> waiting_;
   size_t waiting_count_ = 0;
   int open_ = 0;  // slots we hold: idle, lent, dialling, saying QUIT

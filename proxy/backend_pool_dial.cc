@@ -33,6 +33,14 @@ void BackendPool::Start() {
   Grow();
 }
 
+void BackendPool::CutOff() {
+  stopping_ = true;
+  while (!waiting_.empty()) {
+    waiting_.front().Complete(absl::CancelledError("stopping"));
+  }
+  for (Backend* backend : lent_) backend->stream().Close();
+}
+
 Task<bool> BackendPool::Shutdown(io::Time deadline) {
   stopping_ = true;
   slots_->ForgetWish();

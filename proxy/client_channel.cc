@@ -21,10 +21,9 @@ ClientChannel::ClientChannel(std::unique_ptr<io::Stream> stream,
 std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
   if (has_put_back_) {
     has_put_back_ = false;
-    line_ = std::move(put_back_);
-    put_back_.clear();
-    return Line{.too_long = false, .text = line_};
+    return Line{.too_long = false, .text = put_back_};
   }
+  std::string().swap(put_back_);
   // The chunk that the last line pointed into is given back only now.
   if (chunk_.size() == consumed_) {
     chunk_.Release();
@@ -44,6 +43,7 @@ std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
 
 void ClientChannel::PutBack(std::string_view line) {
   TLSPOST_REQUIRE(!has_put_back_);
+  // The line may be the one that was put back before.
   put_back_ = std::string(line);
   has_put_back_ = true;
 }
@@ -66,11 +66,34 @@ Task<absl::Status> ClientChannel::Fill(io::Time deadline) {
   co_return absl::OkStatus();
 }
 
+absl::Status ClientChannel::Refill() {
+  if (!unread().empty()) return absl::OkStatus();
+  chunk_.Release();
+  consumed_ = 0;
+  const absl::StatusOr<tls::TlsStream::Progress> progress =
+      stream_.Next(&chunk_);
+  if (!progress.ok()) return progress.status();
+  if (*progress == tls::TlsStream::Progress::kEnd) {
+    return absl::OutOfRangeError("end of input");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ClientChannel::Accept(absl::StatusOr<io::Chunk> received) {
+  if (!received.ok()) return received.status();
+  stream_.Feed(*std::move(received));
+  return Refill();
+}
+
 Task<absl::Status> ClientChannel::Flush() {
-  if (pending_.empty()) co_return absl::OkStatus();
+  const io::Time deadline = loop().Now() + write_timeout_;
+  if (pending_.empty()) {
+    if (!stream_.has_output()) co_return absl::OkStatus();
+    absl::Status flushed = co_await stream_.Flush(deadline);
+    co_return flushed;
+  }
   const std::string replies = std::move(pending_);
   std::string().swap(pending_);
-  const io::Time deadline = loop().Now() + write_timeout_;
   absl::Status written = co_await stream_.Write(replies, deadline);
   co_return written;
 }

@@ -50,9 +50,17 @@ class ClientChannel {
   // ended its side; Aborted by Interrupt; those of TlsStream.
   Task<absl::Status> Fill(io::Time deadline);
 
+  // The same in steps, without a coroutine of its own, for the long wait of
+  // an idle client: Refill makes unread() of what is here already, without
+  // waiting; Accept takes what Receive gave. Errors as for Fill.
+  absl::Status Refill();
+  io::ReadOp Receive(io::Time deadline) { return stream_.Receive(deadline); }
+  absl::Status Accept(absl::StatusOr<io::Chunk> received);
+
   // --- replies ---
   void Say(std::string_view reply) { pending_.append(reply); }
   bool must_flush() const { return pending_.size() >= kMaxPendingReplies; }
+  bool needs_flush() const { return !pending_.empty() || stream_.has_output(); }
   Task<absl::Status> Flush();
 
   // --- TLS and the end ---
@@ -71,11 +79,10 @@ class ClientChannel {
 
   tls::TlsStream stream_;
   smtp::LineBuffer lines_;
-  io::Chunk chunk_;      // received last
-  size_t consumed_ = 0;  // of it, from its front
-  std::string put_back_;
+  io::Chunk chunk_;       // received last
+  size_t consumed_ = 0;   // of it, from its front
+  std::string put_back_;  // the line that was put back, or given out again
   bool has_put_back_ = false;
-  std::string line_;  // what TakeLine gave from put_back_
   std::string pending_;
   const io::Duration write_timeout_;
 };

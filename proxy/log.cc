@@ -20,7 +20,8 @@ namespace {
 class QueuedLog final : public Log {
  public:
   QueuedLog(const LogOptions& options, spdlog::sink_ptr sink)
-      : threads_(std::make_shared<spdlog::details::thread_pool>(
+      : queue_lines_(options.queue_lines),
+        threads_(std::make_shared<spdlog::details::thread_pool>(
             options.queue_lines, /*threads_n=*/1)),
         logger_(std::make_shared<spdlog::async_logger>(
             options.syslog_name, std::move(sink), threads_,
@@ -36,7 +37,10 @@ class QueuedLog final : public Log {
 
  protected:
   void Write(std::string_view level, std::string_view line) override {
-    SayDrops();
+    const bool has_news = threads_->overrun_counter() !=
+                          said_drops_.load(std::memory_order_relaxed);
+    // Said when there is room again: in a full queue it would push out more.
+    if (has_news && threads_->queue_size() < queue_lines_ / 2) SayDrops();
     logger_->info("{}{}", level, line);
   }
 
@@ -52,6 +56,7 @@ class QueuedLog final : public Log {
         dropped - said);
   }
 
+  const size_t queue_lines_;
   std::shared_ptr<spdlog::details::thread_pool> threads_;
   std::shared_ptr<spdlog::async_logger> logger_;
   std::atomic<size_t> said_drops_ = 0;

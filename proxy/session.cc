@@ -32,76 +32,94 @@ Session::Session(SessionServices& services, std::unique_ptr<io::Stream> stream)
       client_(std::move(stream), services.settings.line_length_limit,
               services.settings.command_timeout) {}
 
+// Few locals here and in Converse: an idle client costs us their frames, and
+// every temporary lives in them. What needs no waiting is in plain functions.
 Task<void> Session::Run() {
-  ++services_.counters.sessions;
-  services_.log.Info(absl::StrFormat("connect from %s", Peer()));
+  Begin();
   absl::Status why = co_await Converse();
   co_await Leave(std::move(why));
-  services_.log.Info(
-      absl::StrFormat("disconnect from %s %s", Peer(), state_.tally.Summary()));
+  LogDisconnect();
 }
 
 // OK: we have said our last word. An error: the client went, or must go.
 Task<absl::Status> Session::Converse() {
-  client_.Say(smtp::Greeting(services_.settings.hostname, "tlspost"));
-  io::Time deadline = services_.loop.Now() + services_.settings.command_timeout;
-  while (!finished_) {
-    if (draining_) {
-      SayGoodbye(smtp::reply::kShuttingDown);
-      break;
-    }
-    const std::optional<ClientChannel::Line> line = client_.TakeLine();
-    if (!line.has_value()) {
-      CO_TRY(co_await AwaitMore(deadline));
-      continue;
-    }
-    // One deadline for a whole command, however slowly it drips in.
-    deadline = services_.loop.Now() + services_.settings.command_timeout;
-    if (line->too_long) {
-      Refuse(Verb::kUnknown, smtp::reply::kLineTooLong);
-      continue;
-    }
-    const smtp::Command command = smtp::ParseCommand(line->text);
-    state_.last_verb = command.verb;
-    switch (Answer(command)) {
+  while (true) {
+    switch (Proceed()) {
       case Next::kGoOn:
         break;
       case Next::kStartTls:
         CO_TRY(co_await StartTls());
         break;
       case Next::kMail:
-        CO_TRY(co_await Transact(command.argument));
-        deadline = services_.loop.Now() + services_.settings.command_timeout;
+        CO_TRY(co_await Transact());
         break;
       case Next::kQuit:
-        finished_ = true;
+        co_return absl::OkStatus();
+      case Next::kWait:
+        CO_TRY(client_.Refill());
+        if (client_.needs_flush()) {
+          CO_TRY(co_await client_.Flush());
+          break;  // much may have happened meanwhile
+        }
+        if (!client_.unread().empty()) break;
+        idle_ = true;
+        auto received = co_await client_.Receive(deadline_);
+        idle_ = false;
+        CO_TRY(Hear(std::move(received)));
         break;
+    }
+  }
+}
+
+void Session::Begin() {
+  ++services_.counters.sessions;
+  services_.log.Info(absl::StrFormat("connect from %s", Peer()));
+  client_.Say(smtp::Greeting(services_.settings.hostname, "tlspost"));
+  deadline_ = services_.loop.Now() + services_.settings.command_timeout;
+}
+
+// Answers commands as long as that needs no waiting.
+Session::Next Session::Proceed() {
+  while (true) {
+    if (draining_) {
+      SayGoodbye(smtp::reply::kShuttingDown);
+      return Next::kQuit;
     }
     if (state_.errors >= services_.settings.hard_error_limit) {
       SayGoodbye(smtp::reply::kTooManyErrors);
+      return Next::kQuit;
     }
-    if (client_.must_flush()) CO_TRY(co_await client_.Flush());
+    const std::optional<ClientChannel::Line> line = client_.TakeLine();
+    if (!line.has_value()) return Next::kWait;
+    // One deadline for a whole command, however slowly it drips in.
+    deadline_ = services_.loop.Now() + services_.settings.command_timeout;
+    if (line->too_long) {
+      Refuse(Verb::kUnknown, smtp::reply::kLineTooLong);
+      continue;
+    }
+    const smtp::Command command = smtp::ParseCommand(line->text);
+    state_.last_verb = command.verb;
+    mail_argument_ = command.argument;
+    const Next next = Answer(command);
+    if (next != Next::kGoOn) return next;
+    if (client_.must_flush()) return Next::kWait;
   }
-  co_return absl::OkStatus();
 }
 
-// Sends what there is to say, then waits for the client.
-Task<absl::Status> Session::AwaitMore(io::Time deadline) {
-  CO_TRY(co_await client_.Flush());
-  if (draining_) co_return absl::OkStatus();
-  idle_ = true;
-  absl::Status received = co_await client_.Fill(deadline);
-  idle_ = false;
-  // Drain woke us: the next round says 421.
-  if (absl::IsAborted(received)) co_return absl::OkStatus();
-  if (!received.ok()) co_return received;
+// What came from an idle client. An error: there is no client any more, or
+// none that speaks SMTP.
+absl::Status Session::Hear(absl::StatusOr<io::Chunk>&& received) {
+  // Drain has woken us: the next round says 421.
+  if (absl::IsAborted(received.status())) return absl::OkStatus();
+  const absl::Status accepted = client_.Accept(std::move(received));
+  if (!accepted.ok()) return accepted;
   if (!heard_ && smtp::LooksLikeTlsHandshake(client_.unread())) {
-    co_return absl::InvalidArgumentError(
+    return absl::InvalidArgumentError(
         "TLS on a STARTTLS port: the client expects TLS from the start, as on "
         "port 465");
   }
   heard_ = true;
-  co_return absl::OkStatus();
+  return absl::OkStatus();
 }
 
 // --- commands -------------------------------------------------------------
@@ -214,14 +232,14 @@ void Session::Say(const smtp::Reply& reply) {
 
 void Session::SayGoodbye(const smtp::Reply& reply) {
   client_.Say(smtp::WithHost(reply, services_.settings.hostname));
-  finished_ = true;
 }
 
 // --- the parts that wait --------------------------------------------------
 
-Task<absl::Status> Session::Transact(std::string_view argument) {
-  Transaction transaction(services_, client_, state_, argument);
+Task<absl::Status> Session::Transact() {
+  Transaction transaction(services_, client_, state_, mail_argument_);
   absl::Status end = co_await transaction.Run();
+  deadline_ = services_.loop.Now() + services_.settings.command_timeout;
   co_return end;
 }
 
@@ -252,6 +270,7 @@ Task<absl::Status> Session::StartTls() {
     co_return shaken;
   }
   NoteHandshake();
+  deadline_ = services_.loop.Now() + services_.settings.command_timeout;
   co_return absl::OkStatus();
 }
 
@@ -348,6 +367,11 @@ void Session::LogEnd(const absl::Status& why) const {
   }
   services_.log.Info(
       absl::StrFormat("lost connection after %s from %s", after, Peer()));
+}
+
+void Session::LogDisconnect() const {
+  services_.log.Info(
+      absl::StrFormat("disconnect from %s %s", Peer(), state_.tally.Summary()));
 }
 
 }  // namespace tlspost

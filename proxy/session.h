@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/base/intrusive_list.h"
 #include "common/base/task.h"
 #include "common/io/stream.h"
@@ -37,14 +38,22 @@ class Session : public ListNode<Session> {
 
  private:
   // What a command makes of the session.
-  enum class Next : uint8_t { kGoOn, kStartTls, kMail, kQuit };
+  enum class Next : uint8_t {
+    kGoOn,      // it is answered
+    kStartTls,  // the rest has to be awaited
+    kMail,      // likewise; mail_argument_ is what stood behind MAIL
+    kWait,      // there is no command: send what is to be said, then wait
+    kQuit,      // our last word is said
+  };
 
   Task<absl::Status> Converse();
-  Task<absl::Status> AwaitMore(io::Time deadline);
   Task<absl::Status> StartTls();
-  Task<absl::Status> Transact(std::string_view argument);
+  Task<absl::Status> Transact();
   Task<void> Leave(absl::Status why);
 
+  void Begin();
+  Next Proceed();
+  absl::Status Hear(absl::StatusOr<io::Chunk>&& received);
   Next Answer(const smtp::Command& command);
   Next AnswerHello(const smtp::Command& command);
   Next AnswerStartTls();
@@ -64,14 +73,16 @@ class Session : public ListNode<Session> {
   std::string Peer() const;
   void LogTlsFailure(const absl::Status& why) const;
   void LogEnd(const absl::Status& why) const;
+  void LogDisconnect() const;
 
   SessionServices& services_;
   ClientChannel client_;
   ClientState state_;
-  bool heard_ = false;  // the client has sent something
-  bool idle_ = false;   // waiting for the next command
+  std::string_view mail_argument_;  // into the line that was taken last
+  io::Time deadline_;               // for the client's next command
+  bool heard_ = false;              // the client has sent something
+  bool idle_ = false;               // waiting for the next command
   bool draining_ = false;
-  bool finished_ = false;  // we have said our last word
 };
 
 }  // namespace tlspost

@@ -10,7 +10,7 @@
 namespace tlspost {
 
 SlotBudget::SlotBudget(int max, int workers)
-    : max_(max), share_(max / workers) {
+    : max_(max), share_(workers > 0 ? max / workers : 0) {
   TLSPOST_REQUIRE(max > 0 && workers > 0);
 }
 

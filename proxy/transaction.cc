@@ -34,6 +34,13 @@ std::string_view FirstLine(std::string_view reply) {
   return reply.substr(0, reply.find('\r'));
 }
 
+// Whether this cannot be the answer to that command: replies and commands have
+// come apart, and the connection must not carry on.
+bool IsOutOfStep(Verb verb, bool open, int code) {
+  if (code / 100 == 3) return verb != Verb::kData || !open;
+  return code / 100 == 2 && verb == Verb::kData;
+}
+
 double Seconds(io::Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -227,6 +234,10 @@ Task<void> Transaction::Exchange() {
       const bool borrowed = co_await Borrow();
       if (!borrowed) break;
       reply = co_await Ask(i);
+    }
+    if (reply.ok() && IsOutOfStep(group_[i].verb, open_, reply->code)) {
+      reply = absl::UnavailableError(
+          absl::StrFormat("a reply out of step: %d", reply->code));
     }
     if (!reply.ok()) {
       services_.log.Warning(absl::StrFormat(

@@ -122,6 +122,8 @@ Task<void> Worker::DrainAndStop() {
     shared_.log.Warning(absl::StrFormat(
         "drain_timeout: %d sessions are cut off", session_tasks_.size()));
     sessions_.ForEach([](Session& session) { session.Abort(); });
+    // Some of them wait for the backend and not for their client.
+    pool_.CutOff();
   }
   const io::Time unwind_end = loop_.Now() + kUnwindTimeout;
   const bool accepting_ended = co_await accept_tasks_.Drained(unwind_end);

@@ -56,9 +56,8 @@ class PromiseBase {
     std::coroutine_handle<> await_suspend(
         std::coroutine_handle<Promise> done) noexcept {
       PromiseBase& promise = done.promise();
-      if (promise.parent_) return promise.parent_;
       if (promise.owner_ != nullptr) promise.owner_->OnTaskDone();
-      return std::noop_coroutine();
+      return promise.parent_;
     }
     void await_resume() noexcept {}
   };
@@ -67,14 +66,16 @@ class PromiseBase {
   void unhandled_exception() noexcept { std::terminate(); }
 
   void set_parent(std::coroutine_handle<> parent) { parent_ = parent; }
-  void set_owner(TaskOwner* owner) { owner_ = owner; }
-  bool started() const { return started_; }
-  void set_started() { started_ = true; }
+  // An outermost task has an owner, or nobody, instead of a parent.
+  void set_owner(TaskOwner* owner) {
+    owner_ = owner;
+    parent_ = std::noop_coroutine();
+  }
+  bool started() const { return parent_ != nullptr; }
 
  private:
-  std::coroutine_handle<> parent_;
+  std::coroutine_handle<> parent_;  // set when it is started
   TaskOwner* owner_ = nullptr;
-  bool started_ = false;
 };
 
 template <typename T>
@@ -127,7 +128,6 @@ class [[nodiscard]] Task {
     std::coroutine_handle<> await_suspend(
         std::coroutine_handle<> parent) noexcept {
       handle.promise().set_parent(parent);
-      handle.promise().set_started();
       return handle;
     }
     T await_resume() { return handle.promise().TakeValue(); }
@@ -140,7 +140,6 @@ class [[nodiscard]] Task {
   void Start(TaskOwner* owner = nullptr) {
     TLSPOST_REQUIRE(handle_ && !handle_.promise().started());
     handle_.promise().set_owner(owner);
-    handle_.promise().set_started();
     handle_.resume();
   }
 

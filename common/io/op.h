@@ -21,14 +21,14 @@ class Op : public Runnable, public Timer {
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiter) {
     waiter_ = waiter;
-    if (deadline_ != kNever) loop_.Arm(*this, deadline_);
+    if (deadline() != kNever) loop_.Arm(*this, deadline());
     Begin();
   }
 
   Loop& loop() { return loop_; }
 
  protected:
-  Op(Loop& loop, Time deadline) : loop_(loop), deadline_(deadline) {}
+  Op(Loop& loop, Time deadline) : Timer(deadline), loop_(loop) {}
   ~Op() override = default;
 
   // Hands the operation to whoever carries it out.
@@ -47,7 +47,6 @@ class Op : public Runnable, public Timer {
   }
 
   Loop& loop_;
-  Time deadline_;
   std::coroutine_handle<> waiter_;
 };
 

@@ -60,10 +60,13 @@ void Stream::SetWantsInput(bool wants) {
   }
 }
 
+bool Stream::InboxIsFull() const {
+  return inbox_octets_ >= kReadHighWater ||
+         inbox_.size() >= kReadHighWaterChunks;
+}
+
 void Stream::Watch() {
-  if (!closed_ && !ended_ && inbox_octets_ < kReadHighWater) {
-    SetWantsInput(true);
-  }
+  if (!closed_ && !ended_ && !InboxIsFull()) SetWantsInput(true);
 }
 
 void Stream::StartRead(ReadOp& op) {
@@ -103,7 +106,7 @@ void Stream::Deliver(Chunk chunk) {
   }
   inbox_octets_ += chunk.size();
   inbox_.push_back(std::move(chunk));
-  if (inbox_octets_ >= kReadHighWater) SetWantsInput(false);
+  if (InboxIsFull()) SetWantsInput(false);
 }
 
 void Stream::DeliverEnd(absl::Status reason) {

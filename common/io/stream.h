@@ -74,6 +74,8 @@ class Stream {
   // No more is received while this much waits to be read. What the kernel
   // hands over at once may exceed it by one socket buffer.
   static constexpr size_t kReadHighWater = 32768;
+  // Nor while so many chunks wait, however small: each holds a whole block.
+  static constexpr size_t kReadHighWaterChunks = 16;
 
   virtual ~Stream();
   Stream(const Stream&) = delete;
@@ -147,6 +149,7 @@ class Stream {
   void CompleteRead(absl::StatusOr<Chunk> result);
   void StartWrite(WriteOp& op);
   void SetWantsInput(bool wants);
+  bool InboxIsFull() const;
 
   Loop& loop_;
   const Endpoint peer_;

@@ -26,6 +26,9 @@ class Timer : public ListNode<Timer> {
   Time deadline() const { return deadline_; }
 
  protected:
+  Timer() = default;
+  // With a deadline that counts once it is armed.
+  explicit Timer(Time deadline) : deadline_(deadline) {}
   virtual ~Timer() = default;
 
  private:

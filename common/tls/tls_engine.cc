@@ -23,9 +23,13 @@ struct TlsEngine::State {
   // What Read says from now on: kClosed, kTruncated or kFailed. kDone: it is
   // still open. Kept because OpenSSL tells the cause of an error only once.
   Step end = Step::kDone;
-  TlsFailure failure = TlsFailure::kNone;
-  absl::Status error;
-  std::string library_error;
+  // On the heap, since nearly no connection has it.
+  struct Failure {
+    TlsFailure failure = TlsFailure::kNone;
+    absl::Status error;
+    std::string library_error;
+  };
+  std::unique_ptr<Failure> failure;
 };
 
 TlsEngine::TlsEngine(std::shared_ptr<TlsContext> context)
@@ -183,17 +187,19 @@ TlsEngine::Step TlsEngine::FailAs(std::optional<TlsFailure> known) {
   facts.reason = std::move(error.reason);
   facts.offered_version = state.wire.offered_version;
   facts.minimum_version = static_cast<uint16_t>(context_->min_version());
-  state.failure = known.has_value() ? *known : Classify(facts);
-  if (state.failure == TlsFailure::kNothingShared) {
+  const TlsFailure failure = known.has_value() ? *known : Classify(facts);
+  if (failure == TlsFailure::kNothingShared) {
     facts.offered = DescribeOffer(state.ssl.get());
   }
   facts.verify_error =
       X509_verify_cert_error_string(SSL_get_verify_result(state.ssl.get()));
-  state.error = MakeStatus(state.failure == TlsFailure::kLostConnection
-                               ? absl::StatusCode::kUnavailable
-                               : absl::StatusCode::kInvalidArgument,
-                           Explain(state.failure, facts));
-  state.library_error = std::move(error.text);
+  state.failure = std::make_unique<State::Failure>();
+  state.failure->failure = failure;
+  state.failure->error = MakeStatus(failure == TlsFailure::kLostConnection
+                                        ? absl::StatusCode::kUnavailable
+                                        : absl::StatusCode::kInvalidArgument,
+                                    Explain(failure, facts));
+  state.failure->library_error = std::move(error.text);
   input_ = {};
   return state.end = Step::kFailed;
 }
@@ -229,15 +235,20 @@ void TlsEngine::ReleaseBuffersWhileIdle(bool release) {
 }
 
 absl::Status TlsEngine::error() const {
-  return state_ == nullptr ? absl::OkStatus() : state_->error;
+  return has_failed() ? state_->failure->error : absl::OkStatus();
 }
 
 TlsFailure TlsEngine::failure() const {
-  return state_ == nullptr ? TlsFailure::kNone : state_->failure;
+  return has_failed() ? state_->failure->failure : TlsFailure::kNone;
 }
 
 std::string_view TlsEngine::library_error() const {
-  return state_ == nullptr ? std::string_view() : state_->library_error;
+  if (!has_failed()) return std::string_view();
+  return state_->failure->library_error;
+}
+
+bool TlsEngine::has_failed() const {
+  return state_ != nullptr && state_->failure != nullptr;
 }
 
 std::unique_ptr<TlsSession> TlsEngine::TakeSession() {

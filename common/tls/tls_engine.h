@@ -123,6 +123,7 @@ class TlsEngine {
   Step AfterCall(int result);
   Step FailAs(std::optional<TlsFailure> known);
   bool NothingToRead() const;
+  bool has_failed() const;
 
   const std::shared_ptr<TlsContext> context_;
   std::unique_ptr<State> state_;  // made at the first octet

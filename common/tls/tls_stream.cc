@@ -33,21 +33,51 @@ TlsStream::TlsStream(std::unique_ptr<io::Stream> stream)
     : stream_(std::move(stream)) {}
 
 Task<absl::StatusOr<io::Chunk>> TlsStream::Read(io::Time deadline) {
+  io::Chunk bytes;
   while (true) {
-    if (engine_ != nullptr) {
-      io::Chunk plaintext;
-      const Step step = ReadInto(&plaintext);
-      if (engine_->has_output()) CO_TRY(co_await Flush(deadline));
-      if (step == Step::kDone) co_return plaintext;
-      if (step == Step::kClosed) co_return io::Chunk();
-      if (step == Step::kWantWrite) continue;
-      if (step != Step::kWantRead) co_return ErrorOf(step, *engine_);
-      ciphertext_.Release();
-    }
-    // The one place where an idle connection waits: this frame is all it has.
-    auto chunk = co_await stream_->Read(deadline);
-    if (engine_ == nullptr || !chunk.ok()) co_return chunk;
-    Feed(*std::move(chunk));
+    const absl::StatusOr<Progress> progress = Next(&bytes);
+    if (has_output()) CO_TRY(co_await Flush(deadline));
+    if (!progress.ok()) co_return progress.status();
+    if (*progress == Progress::kMustFlush) continue;
+    if (*progress != Progress::kNeedsInput) co_return bytes;
+    auto received = co_await Receive(deadline);
+    if (!received.ok()) co_return received;
+    Feed(*std::move(received));
+  }
+}
+
+absl::StatusOr<TlsStream::Progress> TlsStream::Next(io::Chunk* bytes) {
+  if (engine_ == nullptr) {
+    if (ended_) return Progress::kEnd;
+    if (received_.empty()) return Progress::kNeedsInput;
+    *bytes = std::move(received_);
+    return Progress::kBytes;
+  }
+  const Step step = ReadInto(bytes);
+  switch (step) {
+    case Step::kDone:
+      return Progress::kBytes;
+    case Step::kClosed:
+      return Progress::kEnd;
+    case Step::kWantRead:
+      received_.Release();  // it is used up: an idle stream holds no buffer
+      return Progress::kNeedsInput;
+    case Step::kWantWrite:
+      return Progress::kMustFlush;
+    default:
+      return ErrorOf(step, *engine_);
+  }
+}
+
+void TlsStream::Feed(io::Chunk received) {
+  if (engine_ == nullptr) {
+    ended_ = received.empty();
+    received_ = std::move(received);
+  } else if (received.empty()) {
+    engine_->SetEof();
+  } else {
+    received_ = std::move(received);
+    engine_->SetInput(received_.view());
   }
 }
 
@@ -60,12 +90,6 @@ TlsEngine::Step TlsStream::ReadInto(io::Chunk* plaintext) {
   io::Chunk chunk(&blocks, block, size);
   if (step == Step::kDone) *plaintext = std::move(chunk);
   return step;
-}
-
-void TlsStream::Feed(io::Chunk chunk) {
-  if (chunk.empty()) return engine_->SetEof();
-  ciphertext_ = std::move(chunk);
-  engine_->SetInput(ciphertext_.view());
 }
 
 Task<absl::Status> TlsStream::Flush(io::Time deadline) {
@@ -104,7 +128,9 @@ Task<absl::Status> TlsStream::WriteTls(std::string_view bytes,
 
 size_t TlsStream::DiscardInput() {
   TLSPOST_REQUIRE(engine_ == nullptr);
-  return stream_->DiscardInput();
+  const size_t octets = received_.size();
+  received_.Release();
+  return octets + stream_->DiscardInput();
 }
 
 Task<absl::Status> TlsStream::StartTls(std::shared_ptr<TlsContext> context,
@@ -128,7 +154,7 @@ Task<absl::Status> TlsStream::StartTls(std::unique_ptr<TlsEngine> engine,
     if (step == Step::kDone) co_return absl::OkStatus();
     if (step == Step::kWantWrite) continue;
     if (step != Step::kWantRead) co_return ErrorOf(step, *engine_);
-    ciphertext_.Release();
+    received_.Release();
     CO_TRY_LET(chunk, co_await stream_->Read(deadline));
     Feed(std::move(chunk));
   }
@@ -140,7 +166,7 @@ Task<void> TlsStream::Linger(io::Time deadline) {
     const absl::Status flushed = co_await Flush(deadline);
     if (!flushed.ok()) co_return;
   }
-  ciphertext_.Release();
+  received_.Release();
   stream_->ShutdownWrite();
   for (size_t octets = 0; octets < kMaxLingerOctets;) {
     auto chunk = co_await stream_->Read(deadline);

@@ -8,6 +8,7 @@
 #define TLSPOST_COMMON_TLS_TLS_STREAM_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -28,6 +29,21 @@ class TlsStream {
   // input ended without close_notify (what was read may be cut short),
   // InvalidArgument when the peer broke TLS.
   Task<absl::StatusOr<io::Chunk>> Read(io::Time deadline);
+
+  // The same in steps, for who waits long and wants no coroutine frame for
+  // it: call Next; Flush what it left to be sent; and while it says that it
+  // needs input, Receive and Feed.
+  enum class Progress : uint8_t {
+    kBytes,       // here they are
+    kNeedsInput,  // there is nothing more without Receive
+    kMustFlush,   // call again after Flush
+    kEnd,         // the orderly end
+  };
+  absl::StatusOr<Progress> Next(io::Chunk* bytes);
+  io::ReadOp Receive(io::Time deadline) { return stream_->Read(deadline); }
+  void Feed(io::Chunk received);
+  bool has_output() const { return engine_ && engine_->has_output(); }
+  Task<absl::Status> Flush(io::Time deadline);
 
   // Writes the bytes, or both slices; they must live until the call returns.
   Task<absl::Status> Write(std::string_view bytes, io::Time deadline) {
@@ -61,14 +77,15 @@ class TlsStream {
   const io::Stream& transport() const { return *stream_; }
 
  private:
-  Task<absl::Status> Flush(io::Time deadline);
   Task<absl::Status> WriteTls(std::string_view bytes, io::Time deadline);
-  void Feed(io::Chunk chunk);
   TlsEngine::Step ReadInto(io::Chunk* plaintext);
 
   const std::unique_ptr<io::Stream> stream_;
   std::unique_ptr<TlsEngine> engine_;
-  io::Chunk ciphertext_;  // what the engine's input points into
+  // In plaintext: received and not yet given out. Under TLS: what the engine's
+  // input points into.
+  io::Chunk received_;
+  bool ended_ = false;  // plaintext only: the peer has sent FIN
 };
 
 }  // namespace tlspost::tls

@@ -23,7 +23,8 @@ constexpr int64_t kMaxSteps = 20'000'000;
 // A connect on its way; completes from the ready list.
 class SimLoop::Connecting final : public io::Runnable {
  public:
-  Connecting(SimLoop& loop, io::ConnectOp& op) : loop_(loop), op_(op) {
+  Connecting(SimLoop& loop, io::ConnectOp& op)
+      : loop_(loop), op_(op), from_(loop.from_) {
     loop.Post(*this);
   }
 
@@ -49,9 +50,10 @@ class SimLoop::Connecting final : public io::Runnable {
     }
     auto connection = std::make_shared<Connection>(loop_, faults);
     auto client = std::make_unique<SimStream>(
-        loop_, connection, /*server=*/false, op_.endpoint(), loop_.from_);
+        loop_, connection, /*server=*/false, op_.endpoint(), from_);
     auto accepted = std::make_unique<SimStream>(
-        loop_, connection, /*server=*/true, loop_.from_, op_.endpoint());
+        loop_, connection, /*server=*/true, from_, op_.endpoint());
+    loop_.made_[server].push_back(connection);
     listener->second->HandOver(std::move(accepted));
     op_.Complete(std::move(client));
     delete this;
@@ -59,6 +61,7 @@ class SimLoop::Connecting final : public io::Runnable {
 
   SimLoop& loop_;
   io::ConnectOp& op_;
+  const io::Endpoint from_;
 };
 
 class SimLoop::RemoteWork final : public io::Runnable {
@@ -85,8 +88,7 @@ void SimLoop::Run() {
   }
 }
 
-bool SimLoop::RunUntil(const std::function<bool()>& done,
-                       io::Duration limit) {
+bool SimLoop::RunUntil(const std::function<bool()>& done, io::Duration limit) {
   const io::Time end = Now() + limit;
   while (!done()) {
     if (!Step(end)) return done();
@@ -136,8 +138,8 @@ void SimLoop::PostRemote(std::function<void()> work) {
 absl::StatusOr<std::unique_ptr<io::Listener>> SimLoop::Listen(
     const io::Endpoint& endpoint, const io::ListenOptions& /*options*/) {
   if (listeners_.count(endpoint.ToString()) > 0) {
-    return absl::AlreadyExistsError(absl::StrFormat(
-        "%s: Address already in use", endpoint.ToString()));
+    return absl::AlreadyExistsError(
+        absl::StrFormat("%s: Address already in use", endpoint.ToString()));
   }
   return std::make_unique<SimListener>(*this, endpoint);
 }
@@ -152,6 +154,23 @@ void SimLoop::CancelConnect(io::ConnectOp& op) {
 
 void SimLoop::set_refused(const io::Endpoint& server, bool refused) {
   refused_[server.ToString()] = refused;
+}
+
+void SimLoop::ResetConnectionsTo(const io::Endpoint& server) {
+  for (const auto& made : made_[server.ToString()]) {
+    const std::shared_ptr<Connection> connection = made.lock();
+    if (connection == nullptr) continue;
+    connection->to_server.Reset();
+    connection->to_client.Reset();
+  }
+  made_[server.ToString()].clear();
+}
+
+void SimLoop::SayUnasked(const io::Endpoint& server, std::string_view bytes) {
+  for (const auto& made : made_[server.ToString()]) {
+    const std::shared_ptr<Connection> connection = made.lock();
+    if (connection != nullptr) connection->to_client.Inject(bytes);
+  }
 }
 
 }  // namespace tlspost::sim

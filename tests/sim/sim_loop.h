@@ -16,6 +16,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/io/listener.h"
 #include "common/io/loop.h"
@@ -25,15 +27,18 @@ namespace tlspost::sim {
 
 class SimListener;
 class SimStream;
+struct Connection;
 
 // What can go wrong with the bytes of one direction of one connection.
 struct PipeFaults {
-  size_t max_read = 0;                // octets a read sees at most; 0: all
-  std::optional<uint64_t> cut_at;     // a read ends at this octet
+  size_t max_read = 0;                  // octets a read sees at most; 0: all
+  std::optional<uint64_t> cut_at;       // a read ends at this octet
   std::optional<uint64_t> reset_after;  // RST once this many were delivered
+  std::optional<uint64_t> end_after;    // FIN then; what follows is lost
   std::optional<uint64_t> stall_after;  // nothing is delivered behind this
-  bool random_cuts = false;           // reads of a random size
-  bool random_delays = false;         // sometimes up to 50 ms late
+  bool random_cuts = false;             // reads of a random size
+  bool random_delays = false;           // sometimes up to 50 ms late
+  uint64_t* delivered = nullptr;        // if given: how far it came
 };
 
 // For a connection as the connecting side sees it.
@@ -63,11 +68,15 @@ class SimLoop final : public io::Loop {
 
   // Asked at each connect for the faults of the new connection; `number`
   // counts the connects to that endpoint from 0.
-  using FaultPlan = std::function<ConnectionFaults(
-      const io::Endpoint& server, int number)>;
+  using FaultPlan =
+      std::function<ConnectionFaults(const io::Endpoint& server, int number)>;
   void set_fault_plan(FaultPlan plan) { fault_plan_ = std::move(plan); }
   // Connects to `server` are refused (as when nobody listens) while set.
   void set_refused(const io::Endpoint& server, bool refused);
+  // All connections to `server` are reset, as when it is killed.
+  void ResetConnectionsTo(const io::Endpoint& server);
+  // `server` says `bytes` on all its connections, as if it had written them.
+  void SayUnasked(const io::Endpoint& server, std::string_view bytes);
   // The address from which the next connects come.
   void set_client_address(io::Endpoint address) { from_ = std::move(address); }
 
@@ -91,6 +100,7 @@ class SimLoop final : public io::Loop {
   std::map<std::string, SimListener*> listeners_;
   std::map<std::string, int> connects_;
   std::map<std::string, bool> refused_;
+  std::map<std::string, std::vector<std::weak_ptr<Connection>>> made_;
 };
 
 }  // namespace tlspost::sim

@@ -44,7 +44,7 @@ void Pipe::TakeIn() {
     op.Advance(taken);
   }
   if (op.all_written()) writer_->FinishWrite(absl::OkStatus());
-  if (!bytes_.empty()) loop_.Post(*this);
+  if (ended_) bytes_.clear();  // behind the fault `end_after`
 }
 
 size_t Pipe::NextPiece() {
@@ -53,7 +53,7 @@ size_t Pipe::NextPiece() {
   if (faults_.random_cuts && piece > 1) piece = 1 + loop_.Random() % piece;
   // Each of these counts from the first octet of the connection.
   for (const auto& limit : {faults_.cut_at, faults_.stall_after,
-                            faults_.reset_after}) {
+                            faults_.end_after, faults_.reset_after}) {
     if (limit.has_value() && *limit > delivered_) {
       piece = std::min<size_t>(piece, *limit - delivered_);
     }
@@ -77,6 +77,10 @@ void Pipe::DeliverSome() {
     return;
   }
   if (!reader_->wants_input()) return;
+  if (faults_.end_after.has_value() && delivered_ >= *faults_.end_after) {
+    bytes_.clear();
+    finished_ = true;
+  }
   if (bytes_.empty()) {
     if (!finished_) return;
     ended_ = true;
@@ -86,7 +90,9 @@ void Pipe::DeliverSome() {
   const size_t piece = NextPiece();
   io::Chunk chunk = loop_.blocks().Copy(bytes_.substr(0, piece));
   bytes_.erase(0, piece);
+  if (bytes_.empty()) std::string().swap(bytes_);  // idle costs nothing
   delivered_ += piece;
+  if (faults_.delivered != nullptr) *faults_.delivered = delivered_;
   reader_->Deliver(std::move(chunk));
   Kick();
 }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/io/listener.h"
 #include "common/io/stream.h"
@@ -32,9 +33,14 @@ class Pipe final : public io::Runnable, public io::Timer {
   void set_writer(SimStream* writer) { writer_ = writer; }
   void set_reader(SimStream* reader) { reader_ = reader; }
 
-  void Kick();        // something changed: deliver or take in more
-  void Finish() {     // the writer will send no more
+  void Kick();     // something changed: deliver or take in more
+  void Finish() {  // the writer will send no more
     finished_ = true;
+    Kick();
+  }
+  void Inject(std::string_view bytes) {  // as if the writer had written them
+    if (finished_ || reset_) return;
+    bytes_.append(bytes);
     Kick();
   }
   void Reset();  // what is on its way is lost

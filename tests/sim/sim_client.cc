@@ -1,0 +1,221 @@
+// The client's side of the conversation.
+
+#include "tests/sim/sim_client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/co_try.h"
+#include "tests/sim/sim_tls.h"
+
+namespace tlspost::sim {
+namespace {
+
+using std::chrono_literals::operator""h;
+
+// Longer than any deadline of the proxy: who waits longer hangs.
+constexpr io::Duration kPatience = 2h;
+
+}  // namespace
+
+SimClient::SimClient(SimLoop& loop, ClientPlan plan, io::Endpoint from,
+                     io::Endpoint server)
+    : loop_(loop),
+      plan_(std::move(plan)),
+      from_(std::move(from)),
+      server_(std::move(server)),
+      results_(plan_.mails.size()) {}
+
+Task<void> SimClient::Run() {
+  if (plan_.start_after > io::Duration(0)) {
+    co_await io::SleepOp(loop_, loop_.Now() + plan_.start_after);
+  }
+  const absl::Status end = co_await Converse();
+  if (absl::IsDeadlineExceeded(end)) timed_out_ = true;
+  const bool failed_handshake = stream_ != nullptr &&
+                                stream_->engine() != nullptr &&
+                                !stream_->engine()->established();
+  const bool reads_on = stream_ != nullptr && !timed_out_ && !failed_handshake;
+  if (reads_on) co_await ReadToEnd();
+  chunk_.Release();
+  stream_.reset();
+  ended_ = true;
+}
+
+Task<absl::Status> SimClient::Converse() {
+  loop_.set_client_address(from_);
+  io::ConnectOp connect(loop_, server_, loop_.Now() + kPatience);
+  CO_TRY_LET(transport, co_await connect);
+  stream_ = std::make_unique<tls::TlsStream>(std::move(transport));
+  int code = 0;
+  CO_TRY(co_await Hear(&code));
+  const std::string verb = plan_.esmtp ? "EHLO " : "HELO ";
+  const std::string hello = verb + plan_.helo + "\r\n";
+  if (plan_.says_hello || !plan_.first_helo.empty()) {
+    const std::string first =
+        plan_.first_helo.empty() ? hello : verb + plan_.first_helo + "\r\n";
+    CO_TRY(co_await Say(first, &code));
+  }
+  if (plan_.tls != ClientTls::kNone) {
+    CO_TRY(co_await StartTls());
+    if (plan_.says_hello) CO_TRY(co_await Say(hello, &code));
+  }
+  for (const RawStep& step : plan_.raw) {
+    CO_TRY(co_await Send(step.bytes));
+    for (int i = 0; i < step.replies; ++i) CO_TRY(co_await Hear(&code));
+  }
+  for (size_t i = 0; i < plan_.mails.size(); ++i) {
+    CO_TRY(co_await SendMail(i));
+  }
+  if (plan_.says_quit) CO_TRY(co_await Say("QUIT\r\n", &code));
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> SimClient::StartTls() {
+  int code = 0;
+  const std::string line = "STARTTLS\r\n" + plan_.behind_starttls;
+  CO_TRY(co_await Say(line, &code));
+  if (code != 220) co_return absl::InternalError("no STARTTLS");
+  if (stopped_) co_return absl::OkStatus();
+  auto engine = MakeClientEngine(plan_.tls == ClientTls::kTls13);
+  const io::Time deadline = loop_.Now() + kPatience;
+  CO_TRY(co_await stream_->StartTls(std::move(engine), deadline));
+  in_tls_ = true;
+  co_return absl::OkStatus();
+}
+
+// --- mail -----------------------------------------------------------------
+
+Task<absl::Status> SimClient::SendMail(size_t index) {
+  const Mail& mail = plan_.mails[index];
+  MailResult& result = results_[index];
+  result.recipients.assign(mail.recipients.size(), 0);
+  if (plan_.pipelining) {
+    CO_TRY(co_await SendEnvelopeAtOnce(mail, result));
+  } else {
+    CO_TRY(co_await SendEnvelope(mail, result));
+  }
+  if (result.data == 354) {
+    const bool last = index + 1 == plan_.mails.size();
+    absl::Status sent = co_await SendBody(mail, result, last);
+    co_return sent;
+  }
+  int code = 0;
+  if (result.mail != 250) co_return absl::OkStatus();
+  absl::Status reset = co_await Say("RSET\r\n", &code);
+  co_return reset;
+}
+
+Task<absl::Status> SimClient::SendEnvelopeAtOnce(const Mail& mail,
+                                                 MailResult& result) {
+  std::string group = "MAIL FROM:<" + mail.sender + ">\r\n";
+  for (const std::string& to : mail.recipients) {
+    group += "RCPT TO:<" + to + ">\r\n";
+  }
+  group += "DATA\r\n";
+  CO_TRY(co_await Send(group));
+  CO_TRY(co_await Hear(&result.mail));
+  for (int& code : result.recipients) CO_TRY(co_await Hear(&code));
+  absl::Status heard = co_await Hear(&result.data);
+  co_return heard;
+}
+
+Task<absl::Status> SimClient::SendEnvelope(const Mail& mail,
+                                           MailResult& result) {
+  const std::string from = "MAIL FROM:<" + mail.sender + ">\r\n";
+  CO_TRY(co_await Say(from, &result.mail));
+  if (result.mail != 250) co_return absl::OkStatus();
+  bool any = false;
+  for (size_t i = 0; i < mail.recipients.size(); ++i) {
+    const std::string to = "RCPT TO:<" + mail.recipients[i] + ">\r\n";
+    CO_TRY(co_await Say(to, &result.recipients[i]));
+    any = any || result.recipients[i] == 250;
+  }
+  if (!any) co_return absl::OkStatus();
+  absl::Status said = co_await Say("DATA\r\n", &result.data);
+  co_return said;
+}
+
+Task<absl::Status> SimClient::SendBody(const Mail& mail, MailResult& result,
+                                       bool last) {
+  std::string bytes = mail.body + ".\r\n";
+  result.dot_sent = !StopsWithin(bytes.size());
+  if (last) bytes += plan_.behind_dot;
+  CO_TRY(co_await Send(bytes));
+  const absl::Status heard = co_await Hear(&result.final_code);
+  if (result.final_code != 0) result.final_text = replies_.back();
+  CO_TRY(heard);
+  int code = 0;
+  for (int i = 0; last && i < plan_.replies_behind_dot; ++i) {
+    CO_TRY(co_await Hear(&code));
+  }
+  co_return absl::OkStatus();
+}
+
+// --- bytes ----------------------------------------------------------------
+
+Task<absl::Status> SimClient::Say(std::string line, int* code) {
+  CO_TRY(co_await Send(std::move(line)));
+  absl::Status heard = co_await Hear(code);
+  co_return heard;
+}
+
+bool SimClient::StopsWithin(size_t octets) const {
+  return stopped_ || (plan_.stop_after.has_value() &&
+                      octets_sent_ + octets > *plan_.stop_after);
+}
+
+Task<absl::Status> SimClient::Send(std::string bytes) {
+  if (stopped_) co_return absl::OkStatus();
+  if (plan_.pause > io::Duration(0)) {
+    co_await io::SleepOp(loop_, loop_.Now() + plan_.pause);
+  }
+  stopped_ = StopsWithin(bytes.size());
+  if (stopped_) bytes.resize(*plan_.stop_after - octets_sent_);
+  octets_sent_ += bytes.size();
+  const io::Time deadline = loop_.Now() + kPatience;
+  absl::Status written = co_await stream_->Write(bytes, deadline);
+  if (stopped_ && plan_.stop == Stop::kVanish) stream_->transport().Close();
+  if (stopped_ && plan_.stop == Stop::kHalfClose) {
+    stream_->transport().ShutdownWrite();
+  }
+  // What the server has said is heard even if it does not listen any more.
+  if (absl::IsUnavailable(written)) written = absl::OkStatus();
+  co_return written;
+}
+
+Task<absl::Status> SimClient::Hear(int* code) {
+  const io::Time deadline = loop_.Now() + kPatience;
+  while (true) {
+    size_t consumed = 0;
+    const smtp::ReplyParser::Result result =
+        parser_.Parse(chunk_.view(), &consumed);
+    chunk_.Consume(consumed);
+    if (result == smtp::ReplyParser::Result::kComplete) break;
+    if (result == smtp::ReplyParser::Result::kMalformed) {
+      ++extra_replies_;
+      co_return absl::UnavailableError("not a reply");
+    }
+    CO_TRY_LET(chunk, co_await stream_->Read(deadline));
+    if (chunk.empty()) co_return absl::UnavailableError("end of input");
+    chunk_ = std::move(chunk);
+  }
+  *code = parser_.code();
+  replies_.push_back(parser_.TakeText());
+  if (*code == 421) co_return absl::UnavailableError("the server leaves");
+  co_return absl::OkStatus();
+}
+
+// Until the server closes. Whatever it still says answers nothing; only a
+// leave-taking is in order.
+Task<void> SimClient::ReadToEnd() {
+  while (true) {
+    int code = 0;
+    const absl::Status heard = co_await Hear(&code);
+    if (code != 0 && code != 421) ++extra_replies_;
+    if (absl::IsDeadlineExceeded(heard)) timed_out_ = true;
+    if (!heard.ok()) break;
+  }
+}
+
+}  // namespace tlspost::sim

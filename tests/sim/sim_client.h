@@ -1,0 +1,129 @@
+// SimClient: a mail client of the simulated world, and what it heard.
+//
+// It speaks as its plan says: in plaintext or TLS, command by command or in
+// pipelined groups, and it may go silent, half-close or vanish after any
+// octet. It judges nothing: the ledger reads what it has noted down.
+
+#ifndef TLSPOST_TESTS_SIM_SIM_CLIENT_H_
+#define TLSPOST_TESTS_SIM_SIM_CLIENT_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/base/task.h"
+#include "common/smtp/reply_parser.h"
+#include "common/tls/tls_stream.h"
+#include "tests/sim/sim_loop.h"
+
+namespace tlspost::sim {
+
+struct Mail {
+  std::string sender;  // unique in its world: the ledger finds the mail by it
+  std::vector<std::string> recipients;
+  std::string body;       // as sent: dots stuffed, a whole last line
+  std::string delivered;  // what the backend must get; empty: `body`
+};
+
+// What the client heard about one mail. 0: nothing.
+struct MailResult {
+  int mail = 0;
+  std::vector<int> recipients;
+  int data = 0;
+  int final_code = 0;
+  std::string final_text;
+  bool dot_sent = false;
+};
+
+enum class ClientTls { kNone, kTls12, kTls13 };
+enum class Stop { kVanish, kHalfClose, kStall };
+
+// Octets sent as they are, and how many replies are awaited afterwards.
+struct RawStep {
+  std::string bytes;
+  int replies = 0;
+};
+
+struct ClientPlan {
+  int worker = 0;          // which of them it connects to
+  std::string address;     // empty: one of its own
+  std::string helo;        // empty: one of its own
+  std::string first_helo;  // before STARTTLS; empty: `helo`
+  bool says_hello = true;  // `first_helo` is said in any case
+  bool esmtp = true;
+  ClientTls tls = ClientTls::kNone;
+  bool pipelining = true;
+  std::string behind_starttls;  // injected in the same segment
+  std::vector<RawStep> raw;     // between the greetings and the mails
+  std::vector<Mail> mails;
+  std::string behind_dot;  // further commands, sent with the last mail's end
+  int replies_behind_dot = 0;
+  bool says_quit = true;
+  io::Duration start_after{};
+  io::Duration pause{};  // before everything it sends
+  // It stops so after this many octets (of plaintext).
+  std::optional<uint64_t> stop_after;
+  Stop stop = Stop::kVanish;
+};
+
+class SimClient {
+ public:
+  SimClient(SimLoop& loop, ClientPlan plan, io::Endpoint from,
+            io::Endpoint server);
+
+  Task<void> Run();
+
+  // --- what happened ---
+  const ClientPlan& plan() const { return plan_; }
+  const io::Endpoint& from() const { return from_; }
+  const io::Endpoint& server() const { return server_; }
+  const std::vector<MailResult>& results() const { return results_; }
+  // Every reply, in order.
+  const std::vector<std::string>& replies() const { return replies_; }
+  bool ended() const { return ended_; }
+  // A reply did not come in two hours.
+  bool timed_out() const { return timed_out_; }
+  // Replies to nothing.
+  int extra_replies() const { return extra_replies_; }
+  bool in_tls() const { return in_tls_; }
+  uint64_t octets_sent() const { return octets_sent_; }
+
+ private:
+  Task<absl::Status> Converse();
+  Task<absl::Status> StartTls();
+  Task<absl::Status> SendMail(size_t index);
+  Task<absl::Status> SendEnvelope(const Mail& mail, MailResult& result);
+  Task<absl::Status> SendEnvelopeAtOnce(const Mail& mail, MailResult& result);
+  Task<absl::Status> SendBody(const Mail& mail, MailResult& result, bool last);
+  Task<absl::Status> Say(std::string line, int* code);
+  Task<absl::Status> Send(std::string bytes);
+  // Sets *code and `text` before it may fail for a 421.
+  Task<absl::Status> Hear(int* code);
+  Task<void> ReadToEnd();
+  bool StopsWithin(size_t octets) const;
+
+  SimLoop& loop_;
+  const ClientPlan plan_;
+  const io::Endpoint from_;
+  const io::Endpoint server_;
+  std::unique_ptr<tls::TlsStream> stream_;
+  io::Chunk chunk_;
+  smtp::ReplyParser parser_;
+  std::vector<MailResult> results_;
+  std::vector<std::string> replies_;
+  uint64_t octets_sent_ = 0;
+  int extra_replies_ = 0;
+  bool stopped_ = false;
+  bool in_tls_ = false;
+  bool ended_ = false;
+  bool timed_out_ = false;
+};
+
+}  // namespace tlspost::sim
+
+#endif  // TLSPOST_TESTS_SIM_SIM_CLIENT_H_

@@ -1,0 +1,318 @@
+// Builds, plays, balances and takes down a world.
+
+#include "tests/sim/world.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "absl/strings/str_format.h"
+#include "common/base/check.h"
+#include "common/base/frame_slab.h"
+#include "common/base/status.h"
+#include "tests/sim/replay.h"
+#include "tests/sim/sim_tls.h"
+
+namespace tlspost::sim {
+namespace {
+
+using std::chrono_literals::operator""h;
+using std::chrono_literals::operator""min;
+using std::chrono_literals::operator""s;
+
+// How long a world may take (virtual), and each part of its end.
+constexpr io::Duration kLongestPlay = 24h;
+constexpr io::Duration kLongestEnd = 30min;
+
+io::Endpoint At(const std::string& address, int port) {
+  return *io::Endpoint::FromIp(address, static_cast<uint16_t>(port));
+}
+
+}  // namespace
+
+WorldOptions::WorldOptions() {
+  settings.hostname = "mx.example";
+  settings.backend_warm_spares = 0;
+}
+
+World::World(WorldOptions options)
+    : options_(std::move(options)),
+      frames_before_(ThisThreadFrameUse().frames) {
+  Build();
+}
+
+World::~World() {
+  // A world that was not played, or could not be taken down, is left alone:
+  // destroying what still runs would hide the finding behind an assertion.
+  static_cast<void>(client_tasks_.release());
+  for (auto& worker : workers_) static_cast<void>(worker.release());
+  for (auto& shared : shared_) static_cast<void>(shared.release());
+  for (auto& sink : sinks_) static_cast<void>(sink.release());
+  for (auto& client : clients_) {
+    if (!client->ended()) static_cast<void>(client.release());
+  }
+  static_cast<void>(connections_.release());
+  static_cast<void>(slots_.release());
+  static_cast<void>(loop_.release());
+}
+
+void World::Build() {
+  loop_ = std::make_unique<SimLoop>(options_.seed);
+  slots_ = std::make_unique<SlotBudget>(
+      options_.settings.backend_max_connections, options_.workers);
+  connections_ =
+      std::make_unique<ConnectionLimit>(options_.settings.max_connections);
+  for (int i = 0; i < options_.sinks; ++i) {
+    backends_.push_back(At(absl::StrFormat("10.0.0.%d", i + 1), 10025));
+    auto sink = std::make_unique<SinkMta>(*loop_, options_.sink);
+    sink->set_on_message([this](const SinkMta::Message& message) {
+      ledger_.NoteAccepted(message);
+    });
+    sink->set_mischief([this, i](const SinkMta::Event& event) {
+      backend_dialogue_ += absl::StrFormat("%d-%d %s\n", i, event.connection,
+                                           std::string(event.line));
+      return Misbehave(i, event);
+    });
+    TLSPOST_CHECK(sink->Listen(backends_.back()).ok());
+    sinks_.push_back(std::move(sink));
+  }
+  PlanFaults();
+  const auto tls = options_.tls ? ServerTls() : nullptr;
+  listen_.resize(static_cast<size_t>(options_.workers));
+  for (int i = 0; i < options_.workers; ++i) {
+    fronts_.push_back(At("203.0.113.1", 25 + i));
+    listen_[i].push_back(fronts_.back());
+    shared_.emplace_back(new WorkerShared{options_.settings, listen_[i],
+                                          backends_, log_, *slots_,
+                                          *connections_});
+    workers_.push_back(std::make_unique<Worker>(*loop_, *shared_.back(), tls,
+                                                absl::StrFormat("W%d", i)));
+    TLSPOST_CHECK(workers_.back()->Listen().ok());
+    workers_.back()->Start();
+  }
+  client_tasks_ = std::make_unique<io::TaskGroup>(*loop_);
+}
+
+std::optional<SinkMta::Misdeed> World::Misbehave(int sink,
+                                                 const SinkMta::Event& event) {
+  // A server that has answered in mid-message has said its last word on it.
+  const std::pair<int, int> connection(sink, event.connection);
+  if (event.verb == "." && answered_early_.erase(connection) > 0) {
+    return SinkMta::Misdeed();
+  }
+  if (!options_.mischief) return std::nullopt;
+  auto misdeed = options_.mischief(event);
+  if (event.verb == "LINE" && misdeed.has_value() && !misdeed->normal &&
+      !misdeed->reply.empty()) {
+    answered_early_.insert(connection);
+  }
+  return misdeed;
+}
+
+void World::PlanFaults() {
+  auto client_number = std::make_shared<int>(0);
+  auto backend_number = std::make_shared<int>(0);
+  loop_->set_fault_plan(
+      [this, client_number, backend_number](const io::Endpoint& server, int) {
+        const bool backend = server.port() == 10025;
+        const int number = (*(backend ? backend_number : client_number))++;
+        const auto& faults =
+            backend ? options_.backend_faults : options_.client_faults;
+        return faults ? faults(number) : ConnectionFaults();
+      });
+}
+
+SimClient& World::AddClient(ClientPlan plan) {
+  const int number = static_cast<int>(clients_.size());
+  if (plan.address.empty()) {
+    plan.address = absl::StrFormat("192.0.2.%d", 10 + number);
+  }
+  if (plan.helo.empty()) plan.helo = absl::StrFormat("c%d.example", number);
+  const io::Endpoint from = At(plan.address, 40000 + number);
+  const io::Endpoint server = fronts_[static_cast<size_t>(plan.worker)];
+  clients_.push_back(
+      std::make_unique<SimClient>(*loop_, std::move(plan), from, server));
+  client_tasks_->Spawn(clients_.back()->Run());
+  return *clients_.back();
+}
+
+// --- what happens meanwhile -------------------------------------------------
+
+void World::AtStep(int64_t step, std::function<void()> action) {
+  actions_.push_back({step, io::kNever, std::move(action)});
+}
+
+void World::AtTime(io::Duration after, std::function<void()> action) {
+  actions_.push_back({-1, loop_->Now() + after, std::move(action)});
+}
+
+void World::DoWhatIsDue() {
+  most_blocks_out_ =
+      std::max<int>(most_blocks_out_, loop_->blocks().blocks_out());
+  most_slots_used_ = std::max(most_slots_used_, slots_->used());
+  for (size_t i = 0; i < actions_.size();) {
+    const Action& action = actions_[i];
+    const bool due = (action.step >= 0 && loop_->steps() >= action.step) ||
+                     loop_->Now() >= action.time;
+    if (!due) {
+      ++i;
+      continue;
+    }
+    const std::function<void()> act = action.act;
+    actions_.erase(actions_.begin() + static_cast<ptrdiff_t>(i));
+    act();
+  }
+}
+
+void World::RestartBackend(io::Duration down) {
+  for (const io::Endpoint& backend : backends_) {
+    loop_->set_refused(backend, true);
+    loop_->ResetConnectionsTo(backend);
+  }
+  AtTime(down, [this] {
+    for (const io::Endpoint& backend : backends_) {
+      loop_->set_refused(backend, false);
+    }
+  });
+}
+
+void World::Drain() {
+  draining_ = true;
+  for (const auto& worker : workers_) worker->Drain();
+}
+
+// --- to the end -------------------------------------------------------------
+
+bool World::RunUntil(const std::function<bool()>& done, io::Duration limit) {
+  return loop_->RunUntil(
+      [&] {
+        DoWhatIsDue();
+        return done();
+      },
+      limit);
+}
+
+std::string World::Run() {
+  const bool stopped = PlayAndStop();
+  steps_ = loop_->steps();
+  if (stopped) TakeDown();
+  for (const std::string& line :
+       ledger_.Check(clients_, Identified(), options_.backend_may_lie)) {
+    Find(line);
+  }
+  if (!options_.clients_may_hang) {
+    for (const auto& client : clients_) {
+      if (client->timed_out()) Find(client->plan().helo + " waits in vain");
+    }
+  }
+  if (most_slots_used_ > options_.settings.backend_max_connections) {
+    Find("more backend connections than backend_max_connections");
+  }
+  if (Replaying() || !findings_.empty()) {
+    std::fprintf(stderr, "--- log ---\n%s--- backend ---\n%s",
+                 log_.text.c_str(), backend_dialogue_.c_str());
+    for (const auto& client : clients_) {
+      std::fprintf(stderr, "--- %s heard ---\n", client->plan().helo.c_str());
+      for (const std::string& reply : client->replies()) {
+        std::fprintf(stderr, "%s", reply.c_str());
+      }
+    }
+  }
+  if (!findings_.empty()) findings_ += ReplayCommand();
+  return findings_;
+}
+
+bool World::Idle() const {
+  return std::all_of(workers_.begin(), workers_.end(), [](const auto& worker) {
+    return worker->session_count() == 0 &&
+           worker->pool().open_connections() ==
+               worker->pool().idle_connections() &&
+           worker->pool().waiting() == 0;
+  });
+}
+
+bool World::PlayAndStop() {
+  const bool played =
+      RunUntil([this] { return client_tasks_->size() == 0; }, kLongestPlay);
+  if (!played) Find("a client did not come to its end");
+  if (!draining_ && !RunUntil([this] { return Idle(); }, kLongestEnd)) {
+    Find("a session or a lease did not come to its end");
+  }
+  if (!draining_) Drain();
+  const bool drained = RunUntil(
+      [this] {
+        return std::all_of(workers_.begin(), workers_.end(),
+                           [](const auto& worker) { return worker->clean(); });
+      },
+      kLongestEnd);
+  if (!drained) Find("a worker did not drain");
+  for (const auto& sink : sinks_) {
+    backend_connections_ += sink->connections();
+    sink->Stop();
+  }
+  const auto stopped = [this] {
+    return client_tasks_->size() == 0 &&
+           std::all_of(sinks_.begin(), sinks_.end(),
+                       [](const auto& sink) { return sink->stopped(); });
+  };
+  const bool at_rest = RunUntil(stopped, kLongestEnd);
+  if (!at_rest) Find("a sink or a client did not come to rest");
+  // What is posted still runs: the groups free their tasks in a last turn.
+  loop_->RunUntil([] { return false; }, 1s);
+  for (const auto& worker : workers_) {
+    if (worker->session_count() > 0) {
+      Find("a worker drained with sessions left");
+      return false;
+    }
+  }
+  return played && drained && at_rest;
+}
+
+// Rule 4: everything is given back.
+void World::TakeDown() {
+  for (const auto& worker : workers_) counters_ += worker->counters();
+  workers_.clear();
+  shared_.clear();
+  sinks_.clear();
+  client_tasks_.reset();
+  if (slots_->used() != 0) Find("slots of the budget leaked");
+  if (connections_->count() != 0) Find("max_connections counts ghosts");
+  slots_.reset();
+  connections_.reset();
+  if (loop_->open_streams() != 0) Find("streams leaked");
+  if (loop_->blocks().blocks_out() != 0) Find("blocks leaked");
+  if (ThisThreadFrameUse().frames != frames_before_) Find("frames leaked");
+  loop_.reset();
+}
+
+void World::Find(std::string_view finding) {
+  findings_.append(finding).append("\n");
+}
+
+bool World::Identified() const {
+  return options_.sink.xclient != SinkMta::Xclient::kNone &&
+         options_.settings.backend_identity != BackendIdentity::kNone;
+}
+
+// --- what most tests send ---------------------------------------------------
+
+Mail MakeMail(int client, int number, int recipients) {
+  Mail mail;
+  mail.sender = absl::StrFormat("m%d@c%d.example", number, client);
+  for (int i = 0; i < recipients; ++i) {
+    mail.recipients.push_back(
+        absl::StrFormat("r%d.%d@c%d.example", number, i, client));
+  }
+  mail.body = absl::StrFormat(
+      "Subject: %d of %d\r\n\r\n..dot\r\n\r\nx.\r\n...\r\n. \r\nend %d.%d\r\n",
+      number, client, client, number);
+  return mail;
+}
+
+ClientPlan MakeClient(int number, int mails) {
+  ClientPlan plan;
+  for (int i = 0; i < mails; ++i) plan.mails.push_back(MakeMail(number, i));
+  return plan;
+}
+
+}  // namespace tlspost::sim
