@@ -21,9 +21,9 @@ ClientChannel::ClientChannel(std::unique_ptr<io::Stream> stream,
 std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
   if (has_put_back_) {
     has_put_back_ = false;
-    return Line{.too_long = false, .text = put_back_};
+    return Line{.too_long = false, .text = *put_back_};
   }
-  std::string().swap(put_back_);
+  put_back_.reset();
   // The chunk that the last line pointed into is given back only now.
   if (chunk_.size() == consumed_) {
     chunk_.Release();
@@ -31,7 +31,7 @@ std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
     return std::nullopt;
   }
   const LineBuffer::Result next = lines_.Next(chunk_.view().substr(consumed_));
-  consumed_ += next.consumed;
+  consumed_ += static_cast<uint32_t>(next.consumed);
   if (next.kind == LineBuffer::Kind::kNeedMore) {
     chunk_.Release();
     consumed_ = 0;
@@ -44,13 +44,13 @@ std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
 void ClientChannel::PutBack(std::string_view line) {
   TLSPOST_REQUIRE(!has_put_back_);
   // The line may be the one that was put back before.
-  put_back_ = std::string(line);
+  put_back_ = std::make_unique<std::string>(line);
   has_put_back_ = true;
 }
 
 void ClientChannel::Consume(size_t octets) {
   TLSPOST_REQUIRE(octets <= unread().size());
-  consumed_ += octets;
+  consumed_ += static_cast<uint32_t>(octets);
   if (consumed_ < chunk_.size()) return;
   chunk_.Release();
   consumed_ = 0;
@@ -99,13 +99,13 @@ Task<absl::Status> ClientChannel::Flush() {
 }
 
 size_t ClientChannel::DiscardInput() {
-  size_t octets = unread().size() + (has_put_back_ ? put_back_.size() : 0);
+  size_t octets = unread().size() + (has_put_back_ ? put_back_->size() : 0);
   if (lines_.in_line()) ++octets;
   chunk_.Release();
   consumed_ = 0;
   lines_.Clear();
   has_put_back_ = false;
-  put_back_.clear();
+  put_back_.reset();
   octets += stream_.DiscardInput();
   return octets;
 }

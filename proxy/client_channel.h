@@ -8,6 +8,7 @@
 #define TLSPOST_PROXY_CLIENT_CHANNEL_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -79,10 +80,12 @@ class ClientChannel {
 
   tls::TlsStream stream_;
   smtp::LineBuffer lines_;
-  io::Chunk chunk_;       // received last
-  size_t consumed_ = 0;   // of it, from its front
-  std::string put_back_;  // the line that was put back, or given out again
-  bool has_put_back_ = false;
+  io::Chunk chunk_;            // received last
+  uint32_t consumed_ = 0;      // of it, from its front
+  bool has_put_back_ = false;  // put_back_ is the next line
+  // The line that was put back, also while it is given out again. On the heap:
+  // an idle client has none.
+  std::unique_ptr<std::string> put_back_;
   std::string pending_;
   const io::Duration write_timeout_;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "common/base/check.h"
 #include "common/base/co_try.h"
 #include "common/base/status.h"
 #include "common/smtp/capabilities.h"
@@ -99,8 +100,8 @@ Session::Next Session::Proceed() {
     }
     const smtp::Command command = smtp::ParseCommand(line->text);
     state_.last_verb = command.verb;
-    mail_argument_ = command.argument;
     const Next next = Answer(command);
+    if (next == Next::kMail) client_.PutBack(line->text);
     if (next != Next::kGoOn) return next;
     if (client_.must_flush()) return Next::kWait;
   }
@@ -237,7 +238,10 @@ void Session::SayGoodbye(const smtp::Reply& reply) {
 // --- the parts that wait --------------------------------------------------
 
 Task<absl::Status> Session::Transact() {
-  Transaction transaction(services_, client_, state_, mail_argument_);
+  const std::optional<ClientChannel::Line> line = client_.TakeLine();
+  TLSPOST_CHECK(line.has_value());  // Proceed has put it back
+  const smtp::Command mail = smtp::ParseCommand(line->text);
+  Transaction transaction(services_, client_, state_, mail.argument);
   absl::Status end = co_await transaction.Run();
   deadline_ = services_.loop.Now() + services_.settings.command_timeout;
   co_return end;

@@ -41,7 +41,7 @@ class Session : public ListNode<Session> {
   enum class Next : uint8_t {
     kGoOn,      // it is answered
     kStartTls,  // the rest has to be awaited
-    kMail,      // likewise; mail_argument_ is what stood behind MAIL
+    kMail,      // likewise; the line is put back
     kWait,      // there is no command: send what is to be said, then wait
     kQuit,      // our last word is said
   };
@@ -78,10 +78,9 @@ class Session : public ListNode<Session> {
   SessionServices& services_;
   ClientChannel client_;
   ClientState state_;
-  std::string_view mail_argument_;  // into the line that was taken last
-  io::Time deadline_;               // for the client's next command
-  bool heard_ = false;              // the client has sent something
-  bool idle_ = false;               // waiting for the next command
+  io::Time deadline_;   // for the client's next command
+  bool heard_ = false;  // the client has sent something
+  bool idle_ = false;   // waiting for the next command
   bool draining_ = false;
 };
 
