@@ -240,6 +240,45 @@ TEST(Backend, AStaleConnectionIsFoundBeforeOrMailIsSentAgain) {
   });
 }
 
+// Finding 6: the server has closed, but the news comes behind our MAIL.
+TEST(Backend, MailIsSentAgainWhenTheConnectionProvesToBeClosed) {
+  ForEachWorld(60, [](uint64_t number) {
+    WorldOptions options = Mischievous(number, Xclient::kMany);
+    options.settings.backend_max_connections = 2;
+    const Misdeed misdeed = number % 2 == 0
+                                ? Says("", /*close=*/true)
+                                : Says("421 4.4.2 timeout exceeded\r\n", true);
+    options.mischief = Once("MAIL", 1, misdeed);
+    World world(std::move(options));
+    ClientPlan plan = MakeClient(0, 3);
+    plan.pipelining = number % 3 != 0;
+    world.AddClient(std::move(plan));
+    EXPECT_EQ(world.Run(), "");
+    ExpectAllSent(world.client(0));
+    EXPECT_EQ(world.counters().lease_retries, 1);
+  });
+}
+
+// Edge 82: what it says in mid-message is heard then, not at the end.
+TEST(Backend, ARefusalInMidMessageStopsTheMessage) {
+  ForEachWorld(12, [](uint64_t number) {
+    WorldOptions options = Mischievous(number, Xclient::kMany);
+    options.settings.backend_max_connections = 1;
+    options.mischief = Once("LINE", 10, Says("552 5.2.2 Full\r\n"));
+    World world(std::move(options));
+    ClientPlan plan = MakeClient(0, 2);
+    std::string& body = plan.mails[0].body;
+    while (body.size() < 500'000) body += std::string(70, 'b') + "\r\n";
+    body += "the last line\r\n";
+    world.AddClient(std::move(plan));
+    EXPECT_EQ(world.Run(), "");
+    EXPECT_EQ(world.client(0).results()[0].final_code, 552);
+    EXPECT_EQ(world.client(0).results()[1].final_code, 250);
+    EXPECT_EQ(world.backend_dialogue().find("the last line"),
+              std::string::npos);
+  });
+}
+
 // Edge 106: the server is restarted at every step.
 TEST(Backend, IsRestartedAtAnyStepAndNothingIsLostOrDoubled) {
   ForEachWorld(Scaled(400), [](uint64_t number) {

@@ -156,6 +156,27 @@ TEST(Workers, FewerSlotsThanWorkersStarveNobody) {
   });
 }
 
+// At once, and not when the pool next looks after itself.
+TEST(Workers, AFreedSlotIsPassedOnAtOnce) {
+  ForEachWorld(60, [](uint64_t number) {
+    WorldOptions options = ForReuse(number);
+    options.workers = 2;
+    options.sink.xclient = kXclients[number % 3];
+    World world(std::move(options));
+    for (int i = 0; i < 6; ++i) {
+      ClientPlan plan = MakeClient(i, 3);
+      plan.worker = i % 2;
+      plan.start_after = 10s + 100ms;
+      world.AddClient(std::move(plan));
+    }
+    EXPECT_EQ(world.Run(), "");
+    for (int i = 0; i < 6; ++i) {
+      ExpectAllSent(world.client(i));
+      EXPECT_LT(world.client(i).ended_after(), 10s + 900ms);
+    }
+  });
+}
+
 // Not for ever either: within a time that has nothing to do with idle limits.
 TEST(Workers, AnIdleConnectionOfOneIsGivenUpForTheOther) {
   ForEachWorld(40, [](uint64_t number) {
@@ -230,6 +251,25 @@ TEST(Drain, AtAnyStepLosesNothing) {
         }
       }
     }
+  });
+}
+
+TEST(Drain, WaitsForTransactionsThatTakeTheirTime) {
+  ForEachWorld(60, [](uint64_t number) {
+    WorldOptions options;
+    options.seed = number;
+    World world(std::move(options));
+    ClientPlan plan = MakeClient(0, 3);
+    plan.pipelining = number % 2 == 0;
+    plan.pause = 2s;
+    world.AddClient(std::move(plan));
+    world.AtTime(500ms * number, [&world] { world.Drain(); });
+    EXPECT_EQ(world.Run(), "");
+    for (const MailResult& result : world.client(0).results()) {
+      if (result.mail != 250) continue;
+      EXPECT_EQ(result.final_code, 250);
+    }
+    EXPECT_FALSE(world.LogHas("sessions are cut off"));
   });
 }
 

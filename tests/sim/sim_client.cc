@@ -24,7 +24,8 @@ SimClient::SimClient(SimLoop& loop, ClientPlan plan, io::Endpoint from,
       plan_(std::move(plan)),
       from_(std::move(from)),
       server_(std::move(server)),
-      results_(plan_.mails.size()) {}
+      results_(plan_.mails.size()),
+      begin_(loop.Now()) {}
 
 Task<void> SimClient::Run() {
   if (plan_.start_after > io::Duration(0)) {
@@ -39,6 +40,7 @@ Task<void> SimClient::Run() {
   if (reads_on) co_await ReadToEnd();
   chunk_.Release();
   stream_.reset();
+  ended_after_ = loop_.Now() - begin_;
   ended_ = true;
 }
 

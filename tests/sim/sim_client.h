@@ -86,6 +86,8 @@ class SimClient {
   // Every reply, in order.
   const std::vector<std::string>& replies() const { return replies_; }
   bool ended() const { return ended_; }
+  // How long after the world's start.
+  io::Duration ended_after() const { return ended_after_; }
   // A reply did not come in two hours.
   bool timed_out() const { return timed_out_; }
   // Replies to nothing.
@@ -120,6 +122,8 @@ class SimClient {
   int extra_replies_ = 0;
   bool stopped_ = false;
   bool in_tls_ = false;
+  const io::Time begin_;
+  io::Duration ended_after_{};
   bool ended_ = false;
   bool timed_out_ = false;
 };

@@ -206,7 +206,6 @@ TEST_F(LogTest, NeverWaitsForASlowSinkAndSaysWhatItDropped) {
   const int written = CountOf(text, "line number ");
   EXPECT_LT(written, kLines / 2) << "the queue is bounded";
   EXPECT_GE(written, kQueue / 2);
-  EXPECT_THAT(text, HasSubstr("line number 0\n")) << "it began to write";
   // What was dropped is said at the end at the latest. The notices themselves
   // may push lines out, but never all of them.
   EXPECT_THAT(text, HasSubstr("log lines were dropped"));
