@@ -126,7 +126,8 @@ std::string Endpoint::ToString() const {
   if (is_unix()) return std::string(kUnixPrefix) + unix_path_;
   const std::string address = Address();
   const bool brackets = address.find(':') != std::string::npos;
-  return absl::StrFormat(brackets ? "[%s]:%d" : "%s:%d", address, port());
+  if (brackets) return absl::StrFormat("[%s]:%d", address, port());
+  return absl::StrFormat("%s:%d", address, port());
 }
 
 socklen_t Endpoint::ToSockaddr(sockaddr_storage& storage) const {

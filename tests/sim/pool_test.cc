@@ -197,7 +197,7 @@ TEST(Workers, AnIdleConnectionOfOneIsGivenUpForTheOther) {
 }
 
 TEST(Workers, ABusyWorkerLeavesTheOtherItsShare) {
-  ForEachWorld(40, [](uint64_t number) {
+  ForEachWorld(12, [](uint64_t number) {
     WorldOptions options = ForReuse(number);
     options.workers = 2;
     options.settings.backend_max_connections = 2;

@@ -162,7 +162,7 @@ void RandomEvents(Dice& dice, World& world, bool speaks_unasked) {
 }
 
 TEST(RandomWorlds, KeepTheLedger) {
-  ForEachWorld(Scaled(400), [](uint64_t number) {
+  ForEachWorld(Scaled(150), [](uint64_t number) {
     Dice dice(number);
     WorldOptions options;
     options.seed = number;

@@ -13,6 +13,12 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
+
+// Worlds allocate a lot: short stacks halve the time. ASAN_OPTIONS overrides.
+// NOLINTNEXTLINE(*-identifier-naming): the sanitizer's name.
+extern "C" const char* __asan_default_options() {
+  return "malloc_context_size=4";
+}
 #endif
 
 namespace tlspost::sim {
