@@ -2,8 +2,10 @@
 
 Stages, in order: lint; gcc with AddressSanitizer and
 UndefinedBehaviorSanitizer (unit and simulation tests); the release build;
-clang (unit and simulation tests); end to end, with the sanitized binary. A
-stage whose build failed is counted as one failure and the others go on.
+clang (unit and simulation tests); end to end, with the sanitized binary. The
+end-to-end tests wait more than they work: they run while the compilers do,
+which give way to them, and are shown at the end. A stage whose build failed is
+counted as one failure and the others go on.
 """
 
 import argparse
@@ -39,28 +41,40 @@ def run(command, **options):
     return subprocess.run(command, cwd=ROOT, check=False, **options).returncode
 
 
-def run_counted(command, result, env=None):
-    """Runs what prints "N passed, N failed, N skipped" and adds that up."""
-    print(f"test: {' '.join(map(str, command))}", flush=True)
-    counts = None
-    with subprocess.Popen(command, cwd=ROOT, env=env, text=True,
-                          errors="replace", stdout=subprocess.PIPE) as process:
-        for line in process.stdout:
+class Counted:
+    """A command that prints "N passed, N failed, N skipped"; runs at once."""
+
+    def __init__(self, command):
+        self.title = f"test: {' '.join(map(str, command))}"
+        self.started = time.monotonic()
+        self.output = tempfile.TemporaryFile("w+", errors="replace")
+        self.process = subprocess.Popen(command, cwd=ROOT, text=True,
+                                        stdout=self.output,
+                                        stderr=subprocess.STDOUT)
+
+    def finish(self, result):
+        """Shows what it printed, when it has ended, and adds that up."""
+        status = self.process.wait()
+        self.output.seek(0)
+        print(self.title, flush=True)
+        counts = None
+        for line in self.output:
             print(line, end="", flush=True)
             if match := COUNT_LINE.match(line):
                 counts = [int(group) for group in match.groups()]
             if "skipped: " in line:
                 result.notes.append(line.strip())
-    if counts is not None:
-        result.passed += counts[0]
-        result.failed += counts[1]
-        result.skipped += counts[2]
-    if process.returncode != 0 and (counts is None or counts[1] == 0):
-        result.failed += 1
-        result.notes.append(f"exit status {process.returncode}")
-    if process.returncode == 0 and counts is None:
-        result.failed += 1
-        result.notes.append("printed no closing line")
+        self.output.close()
+        if counts is not None:
+            result.passed += counts[0]
+            result.failed += counts[1]
+            result.skipped += counts[2]
+        if status != 0 and (counts is None or counts[1] == 0):
+            result.failed += 1
+            result.notes.append(f"exit status {status}")
+        if status == 0 and counts is None:
+            result.failed += 1
+            result.notes.append("printed no closing line")
 
 
 def add_gtest_reports(folder, result):
@@ -84,7 +98,7 @@ def add_gtest_reports(folder, result):
 
 
 def build(preset, result):
-    if run(["scripts/build", preset]) == 0:
+    if run(["nice", "-n", "10", "scripts/build", preset]) == 0:
         return True
     result.failed += 1
     result.notes.append("the build failed")
@@ -109,34 +123,37 @@ def build_and_test(preset, result):
         result.notes.append("a test binary crashed or was not built")
 
 
-def lint(result):
-    run_counted(["scripts/lint"], result)
+def lint(result, _):
+    Counted(["scripts/lint"]).finish(result)
 
 
-def asan(result):
+def asan(result, _):
     build_and_test("asan", result)
 
 
-def release(result):
+def release(result, _):
     if build("release", result):
         result.passed += 1
 
 
-def clang(result):
+def clang(result, _):
     build_and_test("clang", result)
 
 
-def end_to_end(result):
+def start_end_to_end():
+    """None when there is nothing to test."""
     binary = ROOT / "build/asan/proxy/tlspost"
-    if not (ROOT / "tests/e2e/run").exists():
-        result.skipped += 1
-        result.notes.append("skipped: there is no tests/e2e/run")
-        return
     if not binary.exists():
+        return None
+    return Counted(["tests/e2e/run", "--binary", str(binary)])
+
+
+def end_to_end(result, running):
+    if running is None:
         result.failed += 1
         result.notes.append("the asan build left no tlspost to test")
         return
-    run_counted(["tests/e2e/run", "--binary", str(binary)], result)
+    running.finish(result)
 
 
 STAGES = {"lint": lint, "asan": asan, "release": release, "clang": clang,
@@ -169,12 +186,15 @@ def main():
         if name not in STAGES:
             parser.error(f"no stage {name}; there are {', '.join(STAGES)}")
     results = []
+    running = None
     for name, stage in STAGES.items():
+        if name not in ("lint", "asan") and running is None and "e2e" in chosen:
+            running = start_end_to_end()
         if name not in chosen:
             continue
         result = Result(name)
         started = time.monotonic()
-        stage(result)
+        stage(result, running)
         result.seconds = time.monotonic() - started
         results.append(result)
     left_out = [name for name in STAGES if name not in chosen]
