@@ -13,10 +13,10 @@ namespace tlspost {
 namespace {
 
 absl::Status UnexpectedReply(std::string_view what, std::string_view reply) {
-  while (!reply.empty() && (reply.back() == '\n' || reply.back() == '\r')) {
-    reply.remove_suffix(1);
-  }
-  return absl::UnavailableError(absl::StrFormat("%s: %s", what, reply));
+  // One line, whatever the server put into it.
+  reply = reply.substr(0, reply.find('\r'));
+  return absl::UnavailableError(
+      absl::StrFormat("%s: %s", what, smtp::SanitizeForHeader(reply)));
 }
 
 }  // namespace
@@ -32,6 +32,11 @@ Task<absl::Status> Backend::Open(std::string hostname, io::Time deadline) {
   if (greeting.code != 220) {
     co_return UnexpectedReply("greeting", greeting.text);
   }
+  absl::Status greeted = co_await SayEhlo(std::move(hostname), deadline);
+  co_return greeted;
+}
+
+Task<absl::Status> Backend::SayEhlo(std::string hostname, io::Time deadline) {
   const std::string ehlo = "EHLO " + hostname + "\r\n";
   CO_TRY(co_await Send(ehlo, 1, deadline));
   CO_TRY_LET(reply, co_await ReadReply(deadline));
@@ -53,6 +58,39 @@ Task<absl::Status> Backend::Open(std::string hostname, io::Time deadline) {
   co_return absl::OkStatus();
 }
 
+Task<absl::Status> Backend::StartTls(std::unique_ptr<tls::TlsEngine> engine,
+                                     std::string hostname, io::Time deadline) {
+  CO_TRY(co_await Send("STARTTLS\r\n", 1, deadline));
+  CO_TRY_LET(reply, co_await ReadReply(deadline));
+  if (reply.code != 220) {
+    co_return UnexpectedReply("reply to STARTTLS", reply.text);
+  }
+  if (readable()) {
+    // CVE-2021-38371 and its family: replies injected before TLS would be
+    // taken for answers given under it.
+    co_return absl::UnavailableError(
+        "it sent plaintext behind its reply to STARTTLS, which may be "
+        "somebody else's");
+  }
+  CO_TRY(co_await stream_.StartTls(std::move(engine), deadline));
+  capabilities_ = smtp::EhloCapabilities();
+  absl::Status greeted = co_await SayEhlo(std::move(hostname), deadline);
+  co_return greeted;
+}
+
+bool Backend::readable() {
+  while (chunk_.empty()) {
+    const auto progress = stream_.Next(&chunk_);
+    // An end or a failure is for the next read to tell.
+    if (!progress.ok()) return true;
+    if (*progress != tls::TlsStream::Progress::kNeedsInput) return true;
+    io::Chunk received = stream().TakeReceived();
+    if (received.empty()) return stream().readable();
+    stream_.Feed(std::move(received));
+  }
+  return true;
+}
+
 Task<absl::Status> Backend::Send(std::string_view commands,
                                  int expected_replies, io::Time deadline) {
   if (expected_replies_ == 0 && readable()) {
@@ -60,15 +98,15 @@ Task<absl::Status> Backend::Send(std::string_view commands,
     co_return absl::UnavailableError("it talks unasked, or has closed");
   }
   expected_replies_ += expected_replies;
-  absl::Status written = co_await stream_->Write(commands, deadline);
+  absl::Status written = co_await stream_.Write(commands, deadline);
   co_return written;
 }
 
 Task<absl::Status> Backend::SendData(std::string_view header,
                                      std::string_view body, io::Time deadline) {
   // Receiving goes on meanwhile, so that an early reply is noticed.
-  stream_->Watch();
-  absl::Status written = co_await stream_->Write(header, body, deadline);
+  stream().Watch();
+  absl::Status written = co_await stream_.Write(header, body, deadline);
   co_return written;
 }
 
@@ -85,7 +123,7 @@ Task<absl::StatusOr<BackendReply>> Backend::ReadReply(io::Time deadline) {
       }
       if (result == smtp::ReplyParser::Result::kComplete) break;
     }
-    CO_TRY_LET(chunk, co_await stream_->Read(deadline));
+    CO_TRY_LET(chunk, co_await stream_.Read(deadline));
     if (chunk.empty()) co_return absl::UnavailableError("lost connection");
     chunk_ = std::move(chunk);
   }
@@ -119,6 +157,7 @@ Task<absl::StatusOr<smtp::EhloCapabilities>> Backend::GreetAs(
   if (reply.code != 250) {
     co_return UnexpectedReply("reply to EHLO after XCLIENT", reply.text);
   }
+  if (identity_.has_value()) identity_->helo = identity.helo;
   co_return smtp::ParseEhlo(reply.text);
 }
 

@@ -1,4 +1,5 @@
-// Backend: one plaintext SMTP connection to the mail server behind us.
+// Backend: one SMTP connection to the mail server behind us, in plaintext or,
+// when the pool asks for it, under TLS.
 //
 // It knows the bytes that were sent and the replies that were read, what the
 // server offers, whose identity the connection carries, and whether it is at a
@@ -20,6 +21,7 @@
 #include "common/smtp/capabilities.h"
 #include "common/smtp/reply_parser.h"
 #include "common/smtp/xclient.h"
+#include "common/tls/tls_stream.h"
 
 namespace tlspost {
 
@@ -40,6 +42,11 @@ class Backend {
   // Reads the greeting and says EHLO (HELO, if that is refused). Error: the
   // server did not answer 220 and 250; the text says what it said.
   Task<absl::Status> Open(std::string hostname, io::Time deadline);
+  // STARTTLS, the handshake of `engine`, and EHLO again: what the server
+  // offered before counts no more (RFC 3207 section 4.2). Error: no TLS, and
+  // the connection is of no more use.
+  Task<absl::Status> StartTls(std::unique_ptr<tls::TlsEngine> engine,
+                              std::string hostname, io::Time deadline);
 
   // Sends whole commands, `expected_replies` of which will be answered. The
   // bytes must live until the call returns.
@@ -58,7 +65,8 @@ class Backend {
   // 220, an unknown part of it otherwise.
   Task<absl::StatusOr<BackendReply>> Introduce(
       const smtp::ClientIdentity& identity, io::Time deadline);
-  // EHLO as the client's name, after XCLIENT; returns what is offered now.
+  // EHLO as the client's name, after XCLIENT or when the client has changed
+  // its name; returns what is offered now.
   Task<absl::StatusOr<smtp::EhloCapabilities>> GreetAs(
       const smtp::ClientIdentity& identity, io::Time deadline);
 
@@ -66,9 +74,11 @@ class Backend {
   Task<absl::Status> ResetTransaction(io::Time deadline);
 
   // Something waits to be read: an early reply, or the connection's end.
-  bool readable() const { return !chunk_.empty() || stream_->readable(); }
+  // Under TLS what came is decrypted to see: a session ticket is nothing that
+  // anybody waits for.
+  bool readable();
   // All that was asked is answered and all that was received is read.
-  bool at_boundary() const {
+  bool at_boundary() {
     return expected_replies_ == 0 && !parser_.in_reply() && !readable();
   }
   // Whether a reply has begun to arrive since the last one ended.
@@ -80,11 +90,18 @@ class Backend {
     return identity_;
   }
 
-  io::Stream& stream() { return *stream_; }
-  io::Loop& loop() { return stream_->loop(); }
+  io::Stream& stream() { return stream_.transport(); }
+  io::Loop& loop() { return stream().loop(); }
+  // Null in plaintext.
+  const tls::TlsEngine* tls() const { return stream_.engine(); }
 
   // How often Introduce was called.
   int introductions() const { return introductions_; }
+
+  // From now on it is one client's: what that client says to it (AUTH) stays
+  // with it across RSET, so that it never serves another one.
+  void Dedicate() { dedicated_ = true; }
+  bool dedicated() const { return dedicated_; }
 
   // --- the pool's notes ---
   io::Time opened_at;
@@ -95,13 +112,16 @@ class Backend {
   int errors = 0;
 
  private:
-  const std::unique_ptr<io::Stream> stream_;
+  Task<absl::Status> SayEhlo(std::string hostname, io::Time deadline);
+
+  tls::TlsStream stream_;
   smtp::ReplyParser parser_;
   io::Chunk chunk_;
   int expected_replies_ = 0;
   smtp::EhloCapabilities capabilities_;
   std::optional<smtp::ClientIdentity> identity_;
   int introductions_ = 0;
+  bool dedicated_ = false;
 };
 
 }  // namespace tlspost

@@ -19,6 +19,16 @@ namespace {
 // that turned out to be dead or not to take a further identity.
 constexpr int kMaxAcquireTries = 4;
 
+// What a client hears when no connection could be had.
+std::string RefusalFor(const absl::Status& why) {
+  if (absl::IsDeadlineExceeded(why)) {
+    return std::string(smtp::reply::kBackendBusy.text());
+  }
+  return std::string(absl::IsFailedPrecondition(why)
+                         ? smtp::reply::kBackendTlsPolicy.text()
+                         : smtp::reply::kBackendDown.text());
+}
+
 std::string_view FirstLine(std::string_view reply) {
   return reply.substr(0, reply.find('\r'));
 }
@@ -26,15 +36,19 @@ std::string_view FirstLine(std::string_view reply) {
 }  // namespace
 
 void Lease::Return() {
-  if (backend_ != nullptr) pool_->GiveBack(std::move(backend_), reusable_);
+  if (backend_ != nullptr) home_->GiveBack(std::move(backend_), reusable_);
 }
 
 BackendPool::BackendPool(io::Loop& loop, const Settings& settings,
                          std::vector<io::Endpoint> addresses,
-                         SlotBudget& budget, Log& log, Counters& counters)
+                         std::shared_ptr<tls::TlsContext> tls,
+                         SlotBudget& budget, BackendNotes& notes, Log& log,
+                         Counters& counters)
     : loop_(loop),
       settings_(settings),
       addresses_(std::move(addresses)),
+      tls_(std::move(tls)),
+      notes_(notes),
       log_(log),
       counters_(counters),
       slots_(budget.Join(
@@ -71,9 +85,7 @@ Task<BackendPool::Acquired> BackendPool::Acquire(
     auto granted = co_await GrantOp(*this, identity, deadline);
     if (!granted.ok()) {
       ++counters_.leases_refused;
-      const bool busy = absl::IsDeadlineExceeded(granted.status());
-      acquired.refusal = busy ? smtp::reply::kBackendBusy.text()
-                              : smtp::reply::kBackendDown.text();
+      acquired.refusal = RefusalFor(granted.status());
       co_return acquired;
     }
     lent_.push_back(granted->get());
@@ -163,7 +175,9 @@ Task<absl::Status> BackendPool::LearnIdentityReuse(
 void BackendPool::NoteIdentityReuse(IdentityReuse reuse) {
   if (identity_reuse_ == reuse) return;
   identity_reuse_ = reuse;
-  if (reuse != IdentityReuse::kOnce) return;
+  if (reuse != IdentityReuse::kOnce || !notes_.single_use.Due(loop_.Now())) {
+    return;
+  }
   log_.Warning(
       "the backend takes one XCLIENT per connection, so each connection serves "
       "one client; for full reuse give tlspost a listener of its own with "
@@ -212,7 +226,7 @@ void BackendPool::GiveBack(std::unique_ptr<Backend> backend, bool reusable) {
     // Something came that nobody asked for: whose reply would it be?
     ++counters_.backend_dirty;
     CloseNow(std::move(backend));
-  } else if (stopping_ || !WorthKeeping(*backend)) {
+  } else if (stopping_ || backend->dedicated() || !WorthKeeping(*backend)) {
     Retire(std::move(backend));
   } else {
     Offer(std::move(backend));
@@ -221,6 +235,7 @@ void BackendPool::GiveBack(std::unique_ptr<Backend> backend, bool reusable) {
 }
 
 void BackendPool::Offer(std::unique_ptr<Backend> backend) {
+  TLSPOST_CHECK(!backend->dedicated());
   if (waiting_.empty()) {
     if (slots_->OthersWish()) return Retire(std::move(backend));
     backend->idle_since = loop_.Now();

@@ -4,7 +4,8 @@
 // Promise 2 of the design lives here: a connection comes back only when its
 // borrower has earned it (Lease::AtBoundary) and nothing on it is unread; a
 // transaction starts only on a connection that carries its own client's
-// identity. The pool never sends a client's command; transactions do.
+// identity. One that has heard a client's AUTH never comes back to the idle
+// ones. The pool never sends a client's command; transactions do.
 
 #ifndef TLSPOST_PROXY_BACKEND_POOL_H_
 #define TLSPOST_PROXY_BACKEND_POOL_H_
@@ -24,7 +25,9 @@
 #include "common/io/op.h"
 #include "common/io/task_group.h"
 #include "common/io/wait_queue.h"
+#include "common/tls/tls_context.h"
 #include "proxy/backend.h"
+#include "proxy/backend_notes.h"
 #include "proxy/counters.h"
 #include "proxy/log.h"
 #include "proxy/settings.h"
@@ -32,21 +35,30 @@
 
 namespace tlspost {
 
-class BackendPool;
+// Where a connection on loan comes back to: the pool, or who has it from there
+// for longer.
+class LeaseHome {
+ public:
+  // `reusable`: the server has said its last word on what it was lent for.
+  virtual void GiveBack(std::unique_ptr<Backend> backend, bool reusable) = 0;
 
-// A connection on loan. Destroying it gives the connection back: to the pool
+ protected:
+  ~LeaseHome() = default;
+};
+
+// A connection on loan. Destroying it gives the connection back: to its home
 // if AtBoundary was called after the last use, else it is closed.
 class [[nodiscard]] Lease {
  public:
   Lease() = default;
-  Lease(BackendPool& pool, std::unique_ptr<Backend> backend)
-      : pool_(&pool), backend_(std::move(backend)) {}
+  Lease(LeaseHome& home, std::unique_ptr<Backend> backend)
+      : home_(&home), backend_(std::move(backend)) {}
   Lease(Lease&& other) noexcept
-      : pool_(other.pool_),
+      : home_(other.home_),
         backend_(std::move(other.backend_)),
         reusable_(other.reusable_) {}
   Lease& operator=(Lease&& other) noexcept {
-    std::swap(pool_, other.pool_);
+    std::swap(home_, other.home_);
     std::swap(backend_, other.backend_);
     std::swap(reusable_, other.reusable_);
     return *this;
@@ -65,20 +77,31 @@ class [[nodiscard]] Lease {
   // Gives the connection back now.
   void Return();
 
+  // Lends the connection on; it comes back to `home`, which says Resume.
+  Lease LendOn(LeaseHome& home) { return Lease(home, std::move(backend_)); }
+  void Resume(std::unique_ptr<Backend> backend, bool reusable) {
+    backend_ = std::move(backend);
+    reusable_ = reusable;
+  }
+
  private:
-  BackendPool* pool_ = nullptr;
+  LeaseHome* home_ = nullptr;
   std::unique_ptr<Backend> backend_;
   bool reusable_ = false;
 };
 
-class BackendPool {
+class BackendPool final : private LeaseHome {
  public:
   // All references outlive the pool. `addresses` are those of the one backend,
-  // tried in turn.
+  // tried in turn. `tls` may be null if the settings want no TLS to it.
   BackendPool(io::Loop& loop, const Settings& settings,
-              std::vector<io::Endpoint> addresses, SlotBudget& budget, Log& log,
-              Counters& counters);
+              std::vector<io::Endpoint> addresses,
+              std::shared_ptr<tls::TlsContext> tls, SlotBudget& budget,
+              BackendNotes& notes, Log& log, Counters& counters);
   ~BackendPool();
+
+  // For connections opened from now on.
+  void UseTls(std::shared_ptr<tls::TlsContext> tls) { tls_ = std::move(tls); }
 
   // Begins to keep warm spares.
   void Start();
@@ -109,7 +132,6 @@ class BackendPool {
   int waiting() const { return static_cast<int>(waiting_count_); }
 
  private:
-  friend class Lease;
   class GrantOp;
   struct Dialing;
 
@@ -129,7 +151,7 @@ class BackendPool {
   Task<absl::Status> LearnIdentityReuse(Backend& backend,
                                         const smtp::ClientIdentity& identity);
   void NoteIdentityReuse(IdentityReuse reuse);
-  void GiveBack(std::unique_ptr<Backend> backend, bool reusable);
+  void GiveBack(std::unique_ptr<Backend> backend, bool reusable) override;
   bool WorthKeeping(const Backend& backend) const;
   void Offer(std::unique_ptr<Backend> backend);
 
@@ -139,8 +161,19 @@ class BackendPool {
   int SparesMissing() const;
   Task<void> Dial();
   Task<absl::StatusOr<std::unique_ptr<Backend>>> OpenConnection();
+  Task<absl::Status> OpenBackend(Backend& backend, io::Time deadline);
   void Opened(std::unique_ptr<Backend> backend);
   void DialFailed(const absl::Status& why);
+
+  // --- TLS to the backend (backend_pool_tls.cc) ---
+  bool WantsTls(const Backend& backend);
+  Task<absl::Status> StartTls(Backend& backend, io::Time deadline);
+  absl::Status DoWithoutTls(Backend& backend, const absl::Status& why);
+  // As the settings name it; empty for a Unix socket.
+  std::string BackendHost() const;
+  void NoteTlsOffer(const Backend& backend);
+
+  // --- closing ---
   void Retire(std::unique_ptr<Backend> backend);
   Task<void> SayQuit(std::unique_ptr<Backend> backend);
   void CloseNow(std::unique_ptr<Backend> backend);
@@ -152,6 +185,8 @@ class BackendPool {
   io::Loop& loop_;
   const Settings& settings_;
   const std::vector<io::Endpoint> addresses_;
+  std::shared_ptr<tls::TlsContext> tls_;
+  BackendNotes& notes_;
   Log& log_;
   Counters& counters_;
   std::unique_ptr<SlotBudget::Member> slots_;
@@ -170,6 +205,7 @@ class BackendPool {
   int failures_ = 0;  // dials in a row
   io::Time retry_at_;
   absl::Status last_failure_;
+  io::Time tls_retry_at_;  // where TLS is optional and has failed
   bool stopping_ = false;
   io::WaitQueue maintenance_;
   io::WaitQueue emptied_;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
+#include "common/base/co_try.h"
 #include "common/base/status.h"
 #include "proxy/backend_pool.h"
 #include "proxy/grant_op.h"
@@ -112,6 +113,8 @@ bool BackendPool::TakeSlot() {
 
 Task<void> BackendPool::Dial() {
   auto opened = co_await OpenConnection();
+  const bool once_more = absl::IsAborted(opened.status()) && !stopping_;
+  if (once_more) opened = co_await OpenConnection();
   if (opened.ok()) {
     Opened(*std::move(opened));
   } else {
@@ -136,14 +139,25 @@ Task<absl::StatusOr<std::unique_ptr<Backend>>> BackendPool::OpenConnection() {
   auto backend = std::make_unique<Backend>(*std::move(connected));
   dialing.backend = backend.get();
   if (stopping_) backend->stream().Close();
-  const absl::Status open =
-      co_await backend->Open(settings_.hostname, deadline);
+  Backend& opening = *backend;
+  const absl::Status open = co_await OpenBackend(opening, deadline);
   std::erase(dialing_, &dialing);
   if (!open.ok()) {
-    co_return absl::UnavailableError(
+    co_return MakeStatus(
+        open.code(),
         absl::StrFormat("%s: %s", address.ToString(), MessageOf(open)));
   }
   co_return backend;
+}
+
+Task<absl::Status> BackendPool::OpenBackend(Backend& backend,
+                                            io::Time deadline) {
+  CO_TRY(co_await backend.Open(settings_.hostname, deadline));
+  NoteTlsOffer(backend);
+  const bool wants_tls = WantsTls(backend);
+  if (!wants_tls) co_return absl::OkStatus();
+  absl::Status secured = co_await StartTls(backend, deadline);
+  co_return secured;
 }
 
 void BackendPool::Opened(std::unique_ptr<Backend> backend) {
@@ -167,8 +181,12 @@ void BackendPool::DialFailed(const absl::Status& why) {
   ++counters_.backend_connect_failures;
   ++failures_;
   ++next_address_;
-  // Whatever the cause, to those who wait the backend is not available.
-  last_failure_ = MakeStatus(absl::StatusCode::kUnavailable, MessageOf(why));
+  // Whatever the cause, to those who wait the backend is not available, or not
+  // in the way that is required.
+  last_failure_ = MakeStatus(absl::IsFailedPrecondition(why)
+                                 ? absl::StatusCode::kFailedPrecondition
+                                 : absl::StatusCode::kUnavailable,
+                             MessageOf(why));
   const io::Duration longest = settings_.backend_backoff_max;
   io::Duration pause = settings_.backend_backoff_min;
   for (int i = 1; i < failures_ && pause < longest; ++i) pause *= 2;
@@ -178,7 +196,7 @@ void BackendPool::DialFailed(const absl::Status& why) {
                           loop_.Random() % (pause.count() / 2 + 1)));
   retry_at_ = loop_.Now() + pause;
   log_.Warning(absl::StrFormat(
-      "backend: %s; clients get 451 until it answers; next attempt in %d ms",
+      "backend: %s; clients get 451 until it does; next attempt in %d ms",
       MessageOf(why),
       std::chrono::duration_cast<std::chrono::milliseconds>(pause).count()));
   maintenance_.WakeAll(absl::OkStatus());

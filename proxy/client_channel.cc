@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/base/co_try.h"
+#include "common/smtp/auth.h"
 
 namespace tlspost {
 
@@ -46,6 +47,28 @@ void ClientChannel::PutBack(std::string_view line) {
   // The line may be the one that was put back before.
   put_back_ = std::make_unique<std::string>(line);
   has_put_back_ = true;
+}
+
+Task<absl::StatusOr<bool>> ClientChannel::HasMore() {
+  const io::Time deadline = loop().Now() + write_timeout_;
+  while (true) {
+    const absl::Status here = Refill();
+    if (stream_.has_output()) CO_TRY(co_await stream_.Flush(deadline));
+    // The end of its side says nothing.
+    if (absl::IsOutOfRange(here)) co_return false;
+    if (!here.ok()) co_return here;
+    if (!unread().empty()) co_return true;
+    if (!stream_.transport().readable()) co_return false;
+    auto received = co_await stream_.Receive(deadline);
+    if (!received.ok()) co_return received.status();
+    stream_.Feed(*std::move(received));
+  }
+}
+
+void ClientChannel::WipePutBack() {
+  TLSPOST_REQUIRE(!has_put_back_);
+  if (put_back_ != nullptr) smtp::Wipe(*put_back_);
+  put_back_.reset();
 }
 
 void ClientChannel::Consume(size_t octets) {

@@ -42,6 +42,13 @@ class ClientChannel {
   std::optional<Line> TakeLine();
   // Makes `line` the next one again.
   void PutBack(std::string_view line);
+  // Whether the client has sent more already, of which no line was taken.
+  // Waits for nothing but what TLS has to say. Errors: the client is lost.
+  Task<absl::StatusOr<bool>> HasMore();
+  // For the lines of an authentication exchange.
+  void set_line_length_limit(size_t limit) { lines_.set_limit(limit); }
+  // Overwrites the line that was put back and taken again: it was a secret.
+  void WipePutBack();
 
   // --- bytes ---
   // What was received and is in no line yet: behind DATA, the message.

@@ -108,6 +108,85 @@ absl::Status SetListFromToml(const Setting& setting, const toml::array& values,
   return absl::OkStatus();
 }
 
+// --- [[tls_policy]] ---
+
+constexpr std::string_view kPolicyTable = "tls_policy";
+
+absl::Status ReadStrings(const toml::node& value, std::string_view what,
+                         std::vector<std::string>& strings) {
+  const toml::array* array = value.as_array();
+  const std::string wanted =
+      "takes a list of " + std::string(what) + " in quotes: [\"...\"]";
+  if (array == nullptr || array->empty()) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument, wanted);
+  }
+  for (const toml::node& element : *array) {
+    const auto* text = element.as_string();
+    if (text == nullptr) {
+      return MakeStatus(absl::StatusCode::kInvalidArgument, wanted);
+    }
+    strings.push_back(text->get());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadPolicyKey(std::string_view name, const toml::node& value,
+                           TlsPolicyRule& rule) {
+  if (name == "clients") return ReadStrings(value, "networks", rule.clients);
+  if (name == "sni") return ReadStrings(value, "names", rule.sni);
+  const Setting* setting = IsTlsTerm(name) ? FindSetting(name) : nullptr;
+  if (setting == nullptr) {
+    std::string known = "clients, sni";
+#define TLSPOST_NAME_TERM(type, term) known += ", " #term;
+    TLSPOST_TLS_TERMS(TLSPOST_NAME_TERM)
+#undef TLSPOST_NAME_TERM
+    return MakeStatus(absl::StatusCode::kInvalidArgument,
+                      "is not for a [[tls_policy]], which takes " + known);
+  }
+  Settings scratch;
+  const absl::Status status = SetFromToml(*setting, value, scratch);
+  if (!status.ok()) return status;
+  rule.changes.emplace_back(name, FormatValue(*setting, scratch));
+  return absl::OkStatus();
+}
+
+absl::Status ReadPolicies(const toml::node& value, std::string_view path,
+                          Settings& settings) {
+  const toml::array* tables = value.as_array();
+  if (tables == nullptr || !tables->is_array_of_tables()) {
+    return Invalid(PlaceIn(path, value.source().begin),
+                   "tls_policy: is written as tables: [[tls_policy]]");
+  }
+  for (const toml::node& element : *tables) {
+    TlsPolicyRule rule;
+    rule.place = PlaceIn(path, element.source().begin);
+    for (const auto& [key, node] : *element.as_table()) {
+      const absl::Status status = ReadPolicyKey(key.str(), node, rule);
+      if (!status.ok()) {
+        return Invalid(
+            PlaceIn(path, key.source().begin),
+            Printable(key.str()) + ": " + std::string(MessageOf(status)));
+      }
+    }
+    settings.tls_policy.push_back(std::move(rule));
+  }
+  return absl::OkStatus();
+}
+
+// What a table leaves out is as the settings have it, wherever those stand.
+absl::Status FillInPolicies(Settings& settings) {
+  for (TlsPolicyRule& rule : settings.tls_policy) {
+    Settings changed = settings;
+    for (const auto& [name, text] : rule.changes) {
+      const absl::Status status =
+          SetFromText(*FindSetting(name), text, changed);
+      if (!status.ok()) return Invalid(rule.place, MessageOf(status));
+    }
+    rule.terms = changed.terms();
+  }
+  return absl::OkStatus();
+}
+
 // Reads the options that are not --config.
 class CommandLine {
  public:
@@ -119,6 +198,9 @@ class CommandLine {
     const size_t equals = body.find('=');
     const std::string_view name = body.substr(0, equals);
     const std::string shown = "--" + Printable(name);
+    if (name == kPolicyTable) {
+      return Invalid(shown, "is a table of the settings file: [[tls_policy]]");
+    }
     const Setting* setting = FindSetting(name);
     if (setting == nullptr) {
       return Invalid(shown, UnknownSetting(name, "--", "see tlspost --help"));
@@ -179,7 +261,7 @@ absl::Status FillIn(Settings& settings) {
     }
     settings.hostname = name;
   }
-  return absl::OkStatus();
+  return FillInPolicies(settings);
 }
 
 }  // namespace
@@ -207,6 +289,10 @@ absl::StatusOr<Settings> LoadSettings(std::span<const char* const> args) {
   }
   if (absl::Status status = FillIn(settings); !status.ok()) return status;
   if (const auto problem = FindSettingsProblem(settings)) {
+    if (!problem->place.empty()) {
+      return Invalid(problem->place,
+                     std::string(problem->setting) + ": " + problem->text);
+    }
     const auto origin = origins.find(problem->setting);
     const std::string name(problem->setting);
     if (origin == origins.end()) return Invalid(name, problem->text);
@@ -230,6 +316,11 @@ absl::Status ReadSettingsText(std::string_view toml, std::string_view path,
     const std::string_view name = key.str();
     const std::string place = PlaceIn(path, key.source().begin);
     const std::string where = place + ": " + Printable(name);
+    if (name == kPolicyTable) {
+      absl::Status status = ReadPolicies(value, path, settings);
+      if (!status.ok()) return status;
+      continue;
+    }
     const Setting* setting = FindSetting(name);
     if (setting == nullptr) {
       return Invalid(where,

@@ -16,7 +16,13 @@ namespace tlspost {
   COUNTER(handshakes, "TLS handshakes completed")                             \
   COUNTER(handshakes_resumed, "of these, resumed sessions")                   \
   COUNTER(handshakes_failed, "TLS handshakes that failed")                    \
+  COUNTER(handshakes_plaintext, "of these, clients that sent plaintext")      \
+  COUNTER(handshakes_old_protocol, "of these, clients with too old a TLS")    \
+  COUNTER(handshakes_nothing_shared, "of these, no cipher or group shared")   \
+  COUNTER(handshakes_refused, "clients refused: too many handshakes")         \
   COUNTER(starttls_injections, "clients that sent plaintext behind STARTTLS") \
+  COUNTER(auth_succeeded, "clients authenticated by the backend")             \
+  COUNTER(auth_failed, "AUTH commands that failed")                           \
   COUNTER(messages, "messages accepted by the backend")                       \
   COUNTER(messages_failed, "messages that ended in a 4xx or 5xx")             \
   COUNTER(outcomes_unknown, "backends lost between final dot and reply")      \
@@ -26,10 +32,14 @@ namespace tlspost {
   COUNTER(lease_retries, "MAIL sent again over another connection")           \
   COUNTER(backend_connects, "backend connections opened")                     \
   COUNTER(backend_connect_failures, "backend connections that did not open")  \
+  COUNTER(backend_handshakes, "TLS handshakes with the backend completed")    \
+  COUNTER(backend_handshakes_failed, "TLS handshakes with it that failed")    \
   COUNTER(backend_stale, "idle connections found dead or talking unasked")    \
   COUNTER(backend_dirty, "connections closed because a reply was unread")     \
   COUNTER(xclients, "identities sent to a backend")                           \
-  COUNTER(xclients_refused, "identities a backend refused")
+  COUNTER(xclients_refused, "identities a backend refused")                   \
+  COUNTER(tls_reloads, "times that certificates were loaded again")           \
+  COUNTER(tls_reload_failures, "times that this failed")
 
 struct Counters {
 #define TLSPOST_DECLARE_COUNTER(name, text) int64_t name = 0;

@@ -41,7 +41,7 @@ int Serve(std::span<const char* const> args) {
   if (!started.ok()) return Fail(started);
   signals.Start([&](int number) {
     if (number == SIGHUP) {
-      (*log)->Info("SIGHUP: settings are read at the start only; restart");
+      server.Reload();
     } else {
       server.Terminate();
     }

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <future>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -56,7 +57,7 @@ struct Server::Thread {
   std::mutex mutex;
   io::Loop* loop = nullptr;  // guarded by mutex; null once the worker ended
   Worker* worker = nullptr;  // the worker's thread only
-  std::vector<io::Endpoint> endpoints;
+  std::vector<ListenAddress> listening_on;
   Counters counters;
   bool clean = false;
 };
@@ -65,59 +66,40 @@ Server::Server(Settings settings, Log& log)
     : settings_(std::move(settings)),
       log_(log),
       worker_count_(WorkerCount(settings_)),
-      instance_(RandomInstance()) {}
+      instance_(RandomInstance()),
+      tls_loader_(settings_, static_cast<size_t>(worker_count_)) {}
 
 Server::~Server() { Wait(); }
 
 void Server::UseCertificate(std::string cert_pem, std::string key_pem) {
-  cert_pem_ = std::move(cert_pem);
-  key_pem_ = std::move(key_pem);
+  tls_loader_.UseCertificate(std::move(cert_pem), std::move(key_pem));
 }
 
 // --- what can be known before serving -------------------------------------
 
 absl::Status Server::LoadTls() {
-  tls_contexts_.assign(static_cast<size_t>(worker_count_), nullptr);
-  const bool wanted = settings_.tls_security_level != TlsSecurityLevel::kNone;
-  const bool have_certificate =
-      !settings_.tls_cert_file.empty() || !cert_pem_.empty();
-  if (!wanted) return absl::OkStatus();
-  if (!have_certificate) {
-    // Not offered rather than offered and then refused, as Postfix does.
-    log_.Warning(
-        "no tls_cert_file: STARTTLS is not offered; name a certificate or set "
-        "tls_security_level = none");
-    return absl::OkStatus();
-  }
-  tls::ServerTlsOptions options;
-  options.cert_file = settings_.tls_cert_file;
-  options.key_file = settings_.tls_key_file;
-  options.cert_pem = cert_pem_;
-  options.key_pem = key_pem_;
-  options.strict_key_permissions = settings_.tls_strict_key_permissions;
-  // Shared, so that each worker resumes the sessions of the others.
-  options.ticket_keys = tls::TicketKeys::Random();
-  for (auto& context : tls_contexts_) {
-    auto created = tls::TlsContext::CreateServer(options);
-    if (!created.ok()) return created.status();
-    context = *std::move(created);
-  }
-  for (const std::string& warning : tls_contexts_.front()->warnings()) {
-    log_.Warning(warning);
+  const absl::Status loaded = tls_loader_.Load(tls_);
+  if (!loaded.ok()) return loaded;
+  for (const std::string& warning : tls_.warnings) log_.Warning(warning);
+  return absl::OkStatus();
+}
+
+absl::Status Server::ResolveListen(const std::vector<std::string>& texts,
+                                   std::string_view setting,
+                                   bool implicit_tls) {
+  for (const std::string& text : texts) {
+    auto endpoints = io::ResolveEndpoints(text);
+    if (!endpoints.ok()) return InSetting(setting, endpoints.status());
+    for (io::Endpoint& endpoint : *endpoints) {
+      const absl::Status is_free = io::CheckNotInUse(endpoint);
+      if (!is_free.ok()) return InSetting(setting, is_free);
+      listen_.push_back({std::move(endpoint), implicit_tls});
+    }
   }
   return absl::OkStatus();
 }
 
-absl::Status Server::ResolveAddresses() {
-  for (const std::string& text : settings_.listen) {
-    auto endpoints = io::ResolveEndpoints(text);
-    if (!endpoints.ok()) return InSetting("listen", endpoints.status());
-    for (io::Endpoint& endpoint : *endpoints) {
-      const absl::Status is_free = io::CheckNotInUse(endpoint);
-      if (!is_free.ok()) return InSetting("listen", is_free);
-      listen_.push_back(std::move(endpoint));
-    }
-  }
+absl::Status Server::ResolveBackend() {
   for (const std::string& text : settings_.backend) {
     auto endpoints = io::ResolveEndpoints(text);
     if (!endpoints.ok()) return InSetting("backend", endpoints.status());
@@ -159,18 +141,18 @@ absl::Status Server::FitDescriptorLimit() {
 // --- threads --------------------------------------------------------------
 
 absl::Status Server::Start() {
+  for (const absl::Status& status :
+       {LoadTls(), ResolveListen(settings_.listen, "listen", false),
+        ResolveListen(settings_.listen_tls, "listen_tls", true),
+        ResolveBackend(), FitDescriptorLimit()}) {
+    if (!status.ok()) return status;
+  }
+  // Behind the errors: who reads one has no eye for what is merely unwise.
   for (const std::string& warning : SettingsWarnings(settings_)) {
     log_.Warning(warning);
   }
-  for (const absl::Status& status :
-       {LoadTls(), ResolveAddresses(), FitDescriptorLimit()}) {
-    if (!status.ok()) return status;
-  }
-  slots_ = std::make_unique<SlotBudget>(settings_.backend_max_connections,
-                                        worker_count_);
-  connections_ = std::make_unique<ConnectionLimit>(settings_.max_connections);
-  shared_.reset(new WorkerShared{settings_, listen_, backend_addresses_, log_,
-                                 *slots_, *connections_});
+  shared_ = std::make_unique<WorkerShared>(settings_, backend_addresses_,
+                                           worker_count_, log_);
   absl::Status result;
   for (int number = 0; number < worker_count_; ++number) {
     threads_.push_back(std::make_unique<Thread>());
@@ -180,13 +162,19 @@ absl::Status Server::Start() {
     result = thread.listening.get_future().get();
     if (!result.ok()) break;
     // With port 0 the first worker's port is everybody's.
-    listen_ = listening_ = thread.endpoints;
+    listen_ = thread.listening_on;
   }
   for (const auto& thread : threads_) thread->go.set_value(result.ok());
   if (!result.ok()) return result;
-  for (const io::Endpoint& endpoint : listening_) {
-    log_.Info(absl::StrFormat("listening on %s", endpoint.ToString()));
+  for (const ListenAddress& address : listen_) {
+    log_.Info(absl::StrFormat("listening on %s%s", address.endpoint.ToString(),
+                              address.implicit_tls ? " (TLS)" : ""));
   }
+  reloader_ = std::make_unique<TlsReloader>(
+      tls_loader_, log_, settings_.tls_session_cache_timeout,
+      [this](std::vector<WorkerTls> workers) { UseTls(std::move(workers)); });
+  reloader_->Start(std::move(tls_.files));
+  tls_ = TlsLoader::Loaded();
   log_.Info(absl::StrFormat("ready: %d workers, backend %s", worker_count_,
                             settings_.backend.front()));
   return absl::OkStatus();
@@ -198,11 +186,11 @@ void Server::RunWorker(Thread& thread, size_t number) {
     thread.listening.set_value(loop.status());
     return;
   }
-  Worker worker(**loop, *shared_, tls_contexts_[number],
+  Worker worker(**loop, *shared_, std::move(tls_.workers[number]),
                 absl::StrFormat("%s%02X", instance_, number));
-  const absl::Status listening = worker.Listen();
+  const absl::Status listening = worker.Listen(listen_);
   if (listening.ok()) {
-    thread.endpoints = worker.listening();
+    thread.listening_on = worker.listening();
     const std::lock_guard<std::mutex> lock(thread.mutex);
     thread.worker = &worker;
     thread.loop = loop->get();
@@ -225,6 +213,20 @@ void Server::RunWorker(Thread& thread, size_t number) {
   log_.Error("some connections could not be closed in time; exiting");
   std::this_thread::sleep_for(kLastLogLines);
   _exit(1);
+}
+
+void Server::Reload() {
+  if (reloader_ != nullptr) reloader_->Request();
+}
+
+void Server::UseTls(std::vector<WorkerTls> workers) {
+  for (size_t i = 0; i < threads_.size(); ++i) {
+    Thread& thread = *threads_[i];
+    const std::lock_guard<std::mutex> lock(thread.mutex);
+    if (thread.loop == nullptr) continue;
+    thread.loop->PostRemote(
+        [&thread, tls = std::move(workers[i])] { thread.worker->UseTls(tls); });
+  }
 }
 
 void Server::Terminate() {
@@ -252,6 +254,10 @@ bool Server::Wait() {
 Counters Server::TotalCounters() const {
   Counters total;
   for (const auto& thread : threads_) total += thread->counters;
+  if (reloader_ != nullptr) {
+    total.tls_reloads = reloader_->reloads();
+    total.tls_reload_failures = reloader_->failures();
+  }
   return total;
 }
 

@@ -9,16 +9,16 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "common/io/endpoint.h"
-#include "common/tls/tls_options.h"
-#include "proxy/connection_limit.h"
 #include "proxy/log.h"
 #include "proxy/settings.h"
-#include "proxy/slot_budget.h"
+#include "proxy/tls_loader.h"
+#include "proxy/tls_reloader.h"
 #include "proxy/worker.h"
 
 namespace tlspost {
@@ -37,7 +37,10 @@ class Server {
   absl::Status Start();
 
   // Where clients can connect, once started.
-  const std::vector<io::Endpoint>& listening() const { return listening_; }
+  const std::vector<ListenAddress>& listening() const { return listen_; }
+
+  // SIGHUP: loads certificates and keys again. Any thread; does not wait.
+  void Reload();
 
   // SIGTERM: drains every worker; a second call ends the process at once. Any
   // thread.
@@ -53,26 +56,25 @@ class Server {
   struct Thread;
 
   absl::Status LoadTls();
-  absl::Status ResolveAddresses();
+  absl::Status ResolveListen(const std::vector<std::string>& texts,
+                             std::string_view setting, bool implicit_tls);
+  absl::Status ResolveBackend();
   absl::Status FitDescriptorLimit();
-  std::shared_ptr<tls::TlsContext> TakeTlsContext(size_t worker);
+  void UseTls(std::vector<WorkerTls> workers);
   void RunWorker(Thread& thread, size_t number);
 
   Settings settings_;
   Log& log_;
   int worker_count_;
   std::string instance_;
-  std::string cert_pem_;
-  std::string key_pem_;
-  std::vector<io::Endpoint> listen_;
+  TlsLoader tls_loader_;
+  TlsLoader::Loaded tls_;  // until the workers run
+  std::vector<ListenAddress> listen_;
   std::vector<io::Endpoint> backend_addresses_;
-  std::vector<io::Endpoint> listening_;
-  std::vector<std::shared_ptr<tls::TlsContext>> tls_contexts_;
-  std::unique_ptr<SlotBudget> slots_;
-  std::unique_ptr<ConnectionLimit> connections_;
   std::unique_ptr<WorkerShared> shared_;
   std::vector<std::unique_ptr<Thread>> threads_;
   std::atomic<int> terminations_ = 0;
+  std::unique_ptr<TlsReloader> reloader_;  // uses the threads: goes first
 };
 
 }  // namespace tlspost

@@ -10,11 +10,13 @@
 #include "common/base/check.h"
 #include "common/base/co_try.h"
 #include "common/base/status.h"
+#include "common/smtp/auth.h"
 #include "common/smtp/capabilities.h"
 #include "common/smtp/envelope.h"
 #include "common/smtp/reply.h"
 #include "common/smtp/text.h"
-#include "common/smtp/tls_summary.h"
+#include "proxy/auth_exchange.h"
+#include "proxy/client_handshake.h"
 #include "proxy/transaction.h"
 
 namespace tlspost {
@@ -28,16 +30,22 @@ constexpr io::Duration kLingerTimeout = 2s;
 
 }  // namespace
 
-Session::Session(SessionServices& services, std::unique_ptr<io::Stream> stream)
+Session::Session(SessionServices& services, std::unique_ptr<io::Stream> stream,
+                 bool implicit_tls)
     : services_(services),
       client_(std::move(stream), services.settings.line_length_limit,
-              services.settings.command_timeout) {}
+              services.settings.command_timeout),
+      implicit_tls_(implicit_tls),
+      level_(services.policies.LevelFor(client_.stream().transport().peer())) {}
 
 // Few locals here and in Converse: an idle client costs us their frames, and
 // every temporary lives in them. What needs no waiting is in plain functions.
 Task<void> Session::Run() {
-  Begin();
+  ++services_.counters.sessions;
+  services_.log.Info(absl::StrFormat("connect from %s", Peer()));
+  if (!implicit_tls_) Greet();
   absl::Status why = co_await Converse();
+  state_.authentication.reset();  // and with it a backend connection
   co_await Leave(std::move(why));
   LogDisconnect();
 }
@@ -51,6 +59,7 @@ Task<absl::Status> Session::Converse() {
       case Next::kStartTls:
         CO_TRY(co_await StartTls());
         break;
+      case Next::kAuth:
       case Next::kMail:
         CO_TRY(co_await Transact());
         break;
@@ -72,9 +81,7 @@ Task<absl::Status> Session::Converse() {
   }
 }
 
-void Session::Begin() {
-  ++services_.counters.sessions;
-  services_.log.Info(absl::StrFormat("connect from %s", Peer()));
+void Session::Greet() {
   client_.Say(smtp::Greeting(services_.settings.hostname, "tlspost"));
   deadline_ = services_.loop.Now() + services_.settings.command_timeout;
 }
@@ -82,14 +89,8 @@ void Session::Begin() {
 // Answers commands as long as that needs no waiting.
 Session::Next Session::Proceed() {
   while (true) {
-    if (draining_) {
-      SayGoodbye(smtp::reply::kShuttingDown);
-      return Next::kQuit;
-    }
-    if (state_.errors >= services_.settings.hard_error_limit) {
-      SayGoodbye(smtp::reply::kTooManyErrors);
-      return Next::kQuit;
-    }
+    if (implicit_tls_ && !in_tls()) return Next::kStartTls;
+    if (TakesLeave()) return Next::kQuit;
     const std::optional<ClientChannel::Line> line = client_.TakeLine();
     if (!line.has_value()) return Next::kWait;
     // One deadline for a whole command, however slowly it drips in.
@@ -101,10 +102,36 @@ Session::Next Session::Proceed() {
     const smtp::Command command = smtp::ParseCommand(line->text);
     state_.last_verb = command.verb;
     const Next next = Answer(command);
-    if (next == Next::kMail) client_.PutBack(line->text);
+    const bool awaited = next == Next::kMail || next == Next::kAuth;
+    if (awaited) client_.PutBack(line->text);
     if (next != Next::kGoOn) return next;
     if (client_.must_flush()) return Next::kWait;
   }
+}
+
+// Whether it is not for the client to go on: it has been told so.
+bool Session::TakesLeave() {
+  const Settings& settings = services_.settings;
+  const Authentication* authentication = state_.authentication.get();
+  if (authentication != nullptr && authentication->lost()) {
+    // Another backend connection would not know who the client is.
+    if (!authentication->farewell_said()) {
+      SayGoodbye(smtp::reply::kServiceUnavailable);
+    }
+    return true;
+  }
+  if (draining_) {
+    SayGoodbye(smtp::reply::kShuttingDown);
+    return true;
+  }
+  const bool too_many_tries =
+      authentication != nullptr &&
+      authentication->failures() >= settings.auth_error_limit;
+  if (!too_many_tries && state_.errors < settings.hard_error_limit) {
+    return false;
+  }
+  SayGoodbye(smtp::reply::kTooManyErrors);
+  return true;
 }
 
 // What came from an idle client. An error: there is no client any more, or
@@ -146,6 +173,8 @@ Session::Next Session::Answer(const smtp::Command& command) {
       return AnswerStartTls();
     case Verb::kMail:
       return AnswerMail(command);
+    case Verb::kAuth:
+      return AnswerAuth(command);
     case Verb::kRcpt:
     case Verb::kData:
       return Refuse(command.verb, smtp::reply::kNeedMail);
@@ -199,6 +228,9 @@ Session::Next Session::AnswerMail(const smtp::Command& command) {
     }
     state_.helo = "unknown";
   }
+  if (!has_required_certificate()) {
+    return Refuse(Verb::kMail, smtp::reply::kNeedClientCertificate);
+  }
   const smtp::ReplyOr<smtp::MailArguments> mail =
       smtp::ParseMail(command.argument);
   if (!mail.ok()) return Refuse(Verb::kMail, mail.refusal());
@@ -206,6 +238,31 @@ Session::Next Session::AnswerMail(const smtp::Command& command) {
       *mail, Capabilities(), services_.settings.message_size_limit);
   if (refusal.has_value()) return Refuse(Verb::kMail, *refusal);
   return Next::kMail;
+}
+
+// RFC 4954 section 4, in Postfix's order and words.
+Session::Next Session::AnswerAuth(const smtp::Command& command) {
+  if (!state_.greeted() || !state_.esmtp) {
+    return Refuse(Verb::kAuth, smtp::reply::kAuthSendEhlo);
+  }
+  const std::string mechanisms = Mechanisms();
+  if (mechanisms.empty()) {
+    return Refuse(Verb::kAuth, smtp::reply::kAuthNotEnabled);
+  }
+  if (!may_authenticate()) {
+    return Refuse(Verb::kAuth, smtp::reply::kAuthNeedsTls);
+  }
+  if (state_.authenticated()) {
+    return Refuse(Verb::kAuth, smtp::reply::kAlreadyAuthenticated);
+  }
+  // Nor is a stranger's password tried at the backend.
+  if (!has_required_certificate()) {
+    return Refuse(Verb::kAuth, smtp::reply::kNeedClientCertificate);
+  }
+  const smtp::ReplyOr<smtp::AuthArguments> auth =
+      smtp::ParseAuth(command.argument, mechanisms);
+  if (!auth.ok()) return Refuse(Verb::kAuth, auth.refusal());
+  return Next::kAuth;
 }
 
 Session::Next Session::Refuse(Verb verb, const smtp::Reply& reply) {
@@ -238,6 +295,10 @@ void Session::SayGoodbye(const smtp::Reply& reply) {
 // --- the parts that wait --------------------------------------------------
 
 Task<absl::Status> Session::Transact() {
+  if (state_.last_verb == Verb::kAuth) {
+    absl::Status answered = co_await Authenticate();
+    co_return answered;
+  }
   const std::optional<ClientChannel::Line> line = client_.TakeLine();
   TLSPOST_CHECK(line.has_value());  // Proceed has put it back
   const smtp::Command mail = smtp::ParseCommand(line->text);
@@ -247,7 +308,25 @@ Task<absl::Status> Session::Transact() {
   co_return end;
 }
 
+Task<absl::Status> Session::Authenticate() {
+  const std::optional<ClientChannel::Line> line = client_.TakeLine();
+  TLSPOST_CHECK(line.has_value());
+  const smtp::Command command = smtp::ParseCommand(line->text);
+  const smtp::ReplyOr<smtp::AuthArguments> arguments =
+      smtp::ParseAuth(command.argument, Mechanisms());
+  TLSPOST_CHECK(arguments.ok());  // AnswerAuth has seen it
+  AuthExchange exchange(services_, client_, state_, *arguments);
+  client_.WipePutBack();
+  absl::Status end = co_await exchange.Run();
+  deadline_ = services_.loop.Now() + services_.settings.command_timeout;
+  co_return end;
+}
+
 Task<absl::Status> Session::StartTls() {
+  if (implicit_tls_) {
+    absl::Status begun = co_await BeginWithTls();
+    co_return begun;
+  }
   // RFC 3207 section 4.2: nothing said before TLS counts after it. What came
   // behind STARTTLS may be an attacker's: it is neither executed nor taken for
   // TLS.
@@ -258,33 +337,50 @@ Task<absl::Status> Session::StartTls() {
         "%d octets of plaintext behind STARTTLS dropped from %s", dropped,
         Peer()));
   }
+  if (dropped > 0 && services_.settings.forbid_unauth_pipelining) {
+    Refuse(Verb::kStartTls, smtp::reply::kSynchronization);
+    co_return absl::InvalidArgumentError("improper command pipelining");
+  }
+  const HandshakeLimit::Slot slot =
+      services_.handshakes.Enter(client_.stream().transport().peer());
+  if (!slot) {
+    NoteHandshakeLimit();
+    // Our own trouble is no error of the client's, unless it keeps asking.
+    if (++state_.junk > services_.settings.junk_command_limit) ++state_.errors;
+    state_.tally.Count(Verb::kStartTls, false);
+    Say(smtp::reply::kTooManyHandshakes);
+    co_return absl::OkStatus();
+  }
+  if (state_.authenticated()) state_.authentication->Forget();
   state_.helo.clear();
   state_.esmtp = false;
   client_.Say(smtp::reply::kReadyToStartTls.text());
   CO_TRY(co_await client_.Flush());
-
-  const io::Time deadline =
-      services_.loop.Now() + services_.settings.tls_handshake_timeout;
   absl::Status shaken =
-      co_await client_.stream().StartTls(services_.tls, deadline);
+      co_await ShakeHands(services_, client_, TlsStart::kStartTls);
   state_.tally.Count(Verb::kStartTls, shaken.ok());
-  if (!shaken.ok()) {
-    ++services_.counters.handshakes_failed;
-    LogTlsFailure(shaken);
-    co_return shaken;
-  }
-  NoteHandshake();
   deadline_ = services_.loop.Now() + services_.settings.command_timeout;
-  co_return absl::OkStatus();
+  co_return shaken;
 }
 
-void Session::NoteHandshake() {
-  const TlsDescription tls = client_.stream().engine()->Describe();
-  ++services_.counters.handshakes;
-  if (tls.reused) ++services_.counters.handshakes_resumed;
-  if (services_.settings.tls_loglevel >= 1) {
-    services_.log.Info(smtp::FormatTlsLogLine(tls, Peer()));
+Task<absl::Status> Session::BeginWithTls() {
+  const HandshakeLimit::Slot slot =
+      services_.handshakes.Enter(client_.stream().transport().peer());
+  if (!slot) NoteHandshakeLimit();
+  // Words in plaintext mean nothing here: it is closed.
+  if (!slot || draining_ || services_.tls == nullptr) {
+    co_return absl::UnavailableError("no TLS");
   }
+  absl::Status shaken =
+      co_await ShakeHands(services_, client_, TlsStart::kImplicit);
+  if (shaken.ok()) Greet();
+  co_return shaken;
+}
+
+void Session::NoteHandshakeLimit() {
+  ++services_.counters.handshakes_refused;
+  services_.log.Warning(absl::StrFormat(
+      "too many TLS handshakes under way, %s is turned away", Peer()));
 }
 
 Task<void> Session::Leave(absl::Status why) {
@@ -317,12 +413,22 @@ bool Session::failed_handshake() const {
 }
 
 bool Session::offers_tls() const {
-  return services_.tls != nullptr && !in_tls();
+  return services_.tls != nullptr && level_ != TlsSecurityLevel::kNone &&
+         !in_tls();
 }
 
 bool Session::needs_tls() const {
-  return services_.settings.tls_security_level == TlsSecurityLevel::kEncrypt &&
-         !in_tls();
+  return level_ == TlsSecurityLevel::kEncrypt && !in_tls();
+}
+
+bool Session::has_required_certificate() const {
+  const bool tls_is_mandatory =
+      implicit_tls_ || level_ == TlsSecurityLevel::kEncrypt;
+  return HasRequiredCertificate(services_, client_, tls_is_mandatory);
+}
+
+bool Session::may_authenticate() const {
+  return in_tls() || !services_.settings.tls_auth_only;
 }
 
 const smtp::EhloCapabilities& Session::Capabilities() const {
@@ -335,27 +441,17 @@ smtp::EhloCapabilities Session::Offered() const {
   smtp::EhloCapabilities offered = Capabilities();
   // To a backend without it a group goes command by command.
   offered.pipelining = true;
+  const bool offers_auth = services_.settings.sasl_auth_enable &&
+                           may_authenticate() && !state_.authenticated() &&
+                           has_required_certificate();
+  if (!offers_auth) offered.auth.clear();
   return offered;
 }
 
-std::string Session::Peer() const {
-  return absl::StrFormat("unknown[%s]",
-                         client_.stream().transport().peer().Address());
-}
-
-// Postfix's three lines, and one in plain words.
-void Session::LogTlsFailure(const absl::Status& why) const {
-  const tls::TlsEngine& engine = *client_.stream().engine();
-  const bool lost = engine.failure() == tls::TlsFailure::kNone ||
-                    engine.failure() == tls::TlsFailure::kLostConnection;
-  services_.log.Info(absl::StrFormat("SSL_accept error from %s: %s", Peer(),
-                                     lost ? "lost connection" : "-1"));
-  if (!engine.library_error().empty()) {
-    services_.log.Warning(
-        absl::StrFormat("TLS library problem: %s", engine.library_error()));
-  }
-  services_.log.Info(absl::StrFormat("TLS handshake with %s failed: %s", Peer(),
-                                     MessageOf(why)));
+// What AUTH may name; empty: there is no AUTH.
+std::string Session::Mechanisms() const {
+  if (!services_.settings.sasl_auth_enable) return {};
+  return smtp::OfferedMechanisms(Capabilities().auth);
 }
 
 void Session::LogEnd(const absl::Status& why) const {

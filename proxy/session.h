@@ -24,8 +24,10 @@ namespace tlspost {
 
 class Session : public ListNode<Session> {
  public:
-  // `services` outlives the session.
-  Session(SessionServices& services, std::unique_ptr<io::Stream> stream);
+  // `services` outlives the session. `implicit_tls`: the client begins with a
+  // TLS handshake, as on port 465.
+  Session(SessionServices& services, std::unique_ptr<io::Stream> stream,
+          bool implicit_tls);
 
   // The whole conversation, to the end of the connection.
   Task<void> Run();
@@ -42,36 +44,43 @@ class Session : public ListNode<Session> {
     kGoOn,      // it is answered
     kStartTls,  // the rest has to be awaited
     kMail,      // likewise; the line is put back
+    kAuth,      // likewise
     kWait,      // there is no command: send what is to be said, then wait
     kQuit,      // our last word is said
   };
 
   Task<absl::Status> Converse();
+  Task<absl::Status> BeginWithTls();
   Task<absl::Status> StartTls();
   Task<absl::Status> Transact();
+  Task<absl::Status> Authenticate();
   Task<void> Leave(absl::Status why);
 
-  void Begin();
+  void Greet();
+  void NoteHandshakeLimit();
   Next Proceed();
   absl::Status Hear(absl::StatusOr<io::Chunk>&& received);
   Next Answer(const smtp::Command& command);
   Next AnswerHello(const smtp::Command& command);
   Next AnswerStartTls();
   Next AnswerMail(const smtp::Command& command);
+  Next AnswerAuth(const smtp::Command& command);
   Next Refuse(smtp::Verb verb, const smtp::Reply& reply);
   Next Accept(smtp::Verb verb, const smtp::Reply& reply);
   void Say(const smtp::Reply& reply);
   void SayGoodbye(const smtp::Reply& reply);
-  void NoteHandshake();
+  bool TakesLeave();
 
   bool in_tls() const;
   bool failed_handshake() const;
   bool offers_tls() const;
   bool needs_tls() const;
+  bool has_required_certificate() const;
+  bool may_authenticate() const;
   const smtp::EhloCapabilities& Capabilities() const;
   smtp::EhloCapabilities Offered() const;
-  std::string Peer() const;
-  void LogTlsFailure(const absl::Status& why) const;
+  std::string Mechanisms() const;
+  std::string Peer() const { return LogName(client_.stream().transport()); }
   void LogEnd(const absl::Status& why) const;
   void LogDisconnect() const;
 
@@ -82,6 +91,8 @@ class Session : public ListNode<Session> {
   bool heard_ = false;  // the client has sent something
   bool idle_ = false;   // waiting for the next command
   bool draining_ = false;
+  const bool implicit_tls_;
+  const TlsSecurityLevel level_;
 };
 
 }  // namespace tlspost

@@ -30,6 +30,10 @@ std::string SessionServices::NextId() {
   return absl::StrFormat("%s-%X", instance, ++transactions);
 }
 
+std::string LogName(const io::Stream& stream) {
+  return absl::StrFormat("unknown[%s]", stream.peer().Address());
+}
+
 size_t CommandTally::IndexOf(Verb verb) {
   return static_cast<size_t>(std::find(kNamed.begin(), kNamed.end(), verb) -
                              kNamed.begin());

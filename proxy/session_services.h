@@ -10,10 +10,14 @@
 #include <string_view>
 
 #include "common/io/loop.h"
+#include "common/io/stream.h"
 #include "common/smtp/command.h"
 #include "common/tls/tls_context.h"
+#include "proxy/authentication.h"
 #include "proxy/backend_pool.h"
+#include "proxy/client_policies.h"
 #include "proxy/counters.h"
+#include "proxy/handshake_limit.h"
 #include "proxy/log.h"
 #include "proxy/settings.h"
 
@@ -26,6 +30,8 @@ struct SessionServices {
   BackendPool& pool;
   Log& log;
   Counters& counters;
+  const ClientPolicies& policies;
+  HandshakeLimit& handshakes;
   // Null: no STARTTLS. A session that is in TLS keeps its own.
   std::shared_ptr<tls::TlsContext> tls;
   // Begins every transaction's id, so that ids of two processes differ.
@@ -34,6 +40,9 @@ struct SessionServices {
 
   std::string NextId();
 };
+
+// "unknown[192.0.2.1]": how the log calls the client at the other end.
+std::string LogName(const io::Stream& stream);
 
 // How often a client said each verb, and with what success: Postfix's summary
 // at the end of a session.
@@ -55,7 +64,7 @@ class CommandTally {
 };
 
 // What one client has shown of itself. Forgotten whole at STARTTLS but for the
-// tally (RFC 3207 section 4.2).
+// tally and the count of failed AUTHs (RFC 3207 section 4.2).
 struct ClientState {
   std::string helo;     // empty: no HELO or EHLO yet
   bool esmtp = false;   // it was EHLO
@@ -63,8 +72,19 @@ struct ClientState {
   uint16_t junk = 0;    // commands without use since the last message
   smtp::Verb last_verb = smtp::Verb::kEmpty;
   CommandTally tally;
+  // Null until the first AUTH has failed or succeeded: most clients have none.
+  std::unique_ptr<Authentication> authentication;
 
   bool greeted() const { return !helo.empty(); }
+  bool authenticated() const {
+    return authentication != nullptr && authentication->succeeded();
+  }
+  Authentication& NeedAuthentication() {
+    if (authentication == nullptr) {
+      authentication = std::make_unique<Authentication>();
+    }
+    return *authentication;
+  }
 };
 
 }  // namespace tlspost

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "common/io/network.h"
 
 namespace tlspost {
 namespace {
@@ -102,16 +103,20 @@ std::string FindHostPortFault(std::string_view text) {
 constexpr std::string_view kUnixPrefix = "unix:";
 
 std::optional<SettingsProblem> FindListenProblem(const Settings& settings) {
-  if (settings.listen.empty()) {
+  if (settings.listen.empty() && settings.listen_tls.empty()) {
     return SettingsProblem{"listen", "is empty; give at least one HOST:PORT"};
   }
-  for (const std::string& address : settings.listen) {
-    if (address.starts_with(kUnixPrefix)) {
-      return SettingsProblem{
-          "listen", "clients cannot come over a unix socket; use HOST:PORT"};
+  for (const auto& [setting, addresses] :
+       {std::pair("listen", &settings.listen),
+        std::pair("listen_tls", &settings.listen_tls)}) {
+    for (const std::string& address : *addresses) {
+      if (address.starts_with(kUnixPrefix)) {
+        return SettingsProblem{
+            setting, "clients cannot come over a unix socket; use HOST:PORT"};
+      }
+      std::string fault = FindHostPortFault(address);
+      if (!fault.empty()) return SettingsProblem{setting, std::move(fault)};
     }
-    std::string fault = FindHostPortFault(address);
-    if (!fault.empty()) return SettingsProblem{"listen", std::move(fault)};
   }
   return std::nullopt;
 }
@@ -133,17 +138,124 @@ std::optional<SettingsProblem> FindBackendProblem(const Settings& settings) {
   return SettingsProblem{"backend", std::move(fault)};
 }
 
-std::optional<SettingsProblem> FindTlsProblem(const Settings& settings) {
+std::optional<SettingsProblem> FindCertificateProblem(
+    const Settings& settings) {
   if (!settings.tls_key_file.empty() && settings.tls_cert_file.empty()) {
     return SettingsProblem{"tls_key_file",
                            "a key needs its certificate; set tls_cert_file "
                            "too"};
   }
-  if (settings.tls_security_level == TlsSecurityLevel::kEncrypt &&
-      settings.tls_cert_file.empty()) {
+  if (!settings.tls_chain_files.empty() && !settings.tls_cert_file.empty()) {
+    return SettingsProblem{"tls_chain_files",
+                           "stands instead of tls_cert_file and tls_key_file; "
+                           "give the one or the other"};
+  }
+  if (settings.HasCertificate()) return std::nullopt;
+  if (settings.tls_security_level == TlsSecurityLevel::kEncrypt) {
     return SettingsProblem{"tls_security_level",
                            "encrypt needs a certificate; set tls_cert_file "
                            "(and tls_key_file)"};
+  }
+  if (!settings.listen_tls.empty()) {
+    return SettingsProblem{"listen_tls",
+                           "TLS needs a certificate; set tls_cert_file (and "
+                           "tls_key_file)"};
+  }
+  if (!settings.tls_server_sni_maps.empty()) {
+    return SettingsProblem{"tls_server_sni_maps",
+                           "a client that asks for no name needs a certificate "
+                           "too; set tls_cert_file (and tls_key_file)"};
+  }
+  return std::nullopt;
+}
+
+// The word after "SETTING: " when versions or certificates are asked for in a
+// way that cannot be.
+std::optional<SettingsProblem> FindTermsProblem(const Settings& settings,
+                                                const TlsTerms& terms) {
+  const auto versions = ParseTlsProtocols(terms.tls_protocols);
+  if (!versions.ok()) {
+    return SettingsProblem{"tls_protocols",
+                           std::string(MessageOf(versions.status()))};
+  }
+  if (terms.tls_req_ccert && settings.tls_CAfile.empty() &&
+      settings.tls_CApath.empty()) {
+    return SettingsProblem{"tls_req_ccert",
+                           "no client certificate can be trusted without an "
+                           "authority; set tls_CAfile or tls_CApath"};
+  }
+  if (terms.tls_security_level == TlsSecurityLevel::kEncrypt &&
+      !settings.HasCertificate()) {
+    return SettingsProblem{"tls_security_level",
+                           "encrypt needs a certificate; set tls_cert_file "
+                           "(and tls_key_file)"};
+  }
+  return std::nullopt;
+}
+
+std::optional<SettingsProblem> FindTlsProblem(const Settings& settings) {
+  if (auto problem = FindCertificateProblem(settings)) return problem;
+  if (auto problem = FindTermsProblem(settings, settings.terms())) {
+    return problem;
+  }
+  constexpr size_t kMost = tls::ServerTlsOptions::kMaxPolicies;
+  if (settings.tls_policy.size() > kMost) {
+    return SettingsProblem{"tls_policy", "there may be " +
+                                             std::to_string(kMost) +
+                                             " tables at most; put networks "
+                                             "with the same terms into one"};
+  }
+  for (const TlsPolicyRule& rule : settings.tls_policy) {
+    auto problem = FindTermsProblem(settings, rule.terms);
+    if (problem.has_value()) {
+      problem->place = rule.place;
+      return problem;
+    }
+    for (const std::string& network : rule.clients) {
+      const auto parsed = io::Network::Parse(network);
+      if (!parsed.ok()) {
+        return SettingsProblem{
+            "clients", std::string(MessageOf(parsed.status())), rule.place};
+      }
+    }
+    const bool changes_level =
+        rule.terms.tls_security_level != settings.tls_security_level;
+    if (changes_level && !rule.sni.empty()) {
+      return SettingsProblem{
+          "tls_security_level",
+          "a client names the server only after STARTTLS, too late for "
+          "another level; choose by clients instead of sni",
+          rule.place};
+    }
+  }
+  const auto exceptions =
+      io::ParseNetworks(settings.client_event_limit_exceptions);
+  if (!exceptions.ok()) {
+    return SettingsProblem{"client_event_limit_exceptions",
+                           std::string(MessageOf(exceptions.status()))};
+  }
+  return std::nullopt;
+}
+
+std::optional<SettingsProblem> FindBackendTlsProblem(const Settings& settings) {
+  const auto versions = ParseTlsProtocols(settings.backend_tls_protocols);
+  if (!versions.ok()) {
+    return SettingsProblem{"backend_tls_protocols",
+                           std::string(MessageOf(versions.status()))};
+  }
+  const std::string& name = settings.backend_tls_servername;
+  if (!name.empty() && (!IsName(name) || name.front() == '.')) {
+    return SettingsProblem{"backend_tls_servername",
+                           "is no host name; write the one in the backend's "
+                           "certificate"};
+  }
+  const bool verify =
+      settings.backend_tls_security_level == BackendTlsLevel::kVerify;
+  if (verify && settings.backend_tls_servername.empty() &&
+      settings.backend.front().starts_with(kUnixPrefix)) {
+    return SettingsProblem{"backend_tls_security_level",
+                           "verify needs a name to find in the certificate; "
+                           "set backend_tls_servername"};
   }
   return std::nullopt;
 }
@@ -158,10 +270,18 @@ std::optional<SettingsProblem> FindPoolProblem(const Settings& settings) {
 
 }  // namespace
 
+TlsTerms Settings::terms() const {
+  TlsTerms terms;
+#define TLSPOST_COPY_TERM(type, name) terms.name = name;
+  TLSPOST_TLS_TERMS(TLSPOST_COPY_TERM)
+#undef TLSPOST_COPY_TERM
+  return terms;
+}
+
 std::optional<SettingsProblem> FindSettingsProblem(const Settings& settings) {
   for (const auto find :
        {FindNameProblem, FindListenProblem, FindBackendProblem, FindTlsProblem,
-        FindPoolProblem}) {
+        FindBackendTlsProblem, FindPoolProblem}) {
     if (auto problem = find(settings)) return problem;
   }
   return std::nullopt;
@@ -174,15 +294,79 @@ absl::Status ValidateSettings(const Settings& settings) {
                     std::string(problem->setting) + ": " + problem->text);
 }
 
+namespace {
+
+void AddRuleWarnings(const Settings& settings, const TlsPolicyRule& rule,
+                     std::vector<std::string>& warnings) {
+  const bool optional =
+      rule.terms.tls_security_level != TlsSecurityLevel::kEncrypt;
+  if (rule.terms.tls_req_ccert && !settings.listen.empty() && optional) {
+    warnings.push_back(
+        rule.place +
+        ": tls_req_ccert is ignored where these clients may do without TLS; "
+        "set tls_security_level=encrypt");
+  }
+  if (rule.terms.tls_req_ccert && !rule.sni.empty() &&
+      !settings.tls_req_ccert) {
+    warnings.push_back(rule.place +
+                       ": a client that asks for another name than these, or "
+                       "for none, needs no certificate; choose by clients");
+  }
+  const bool is_last = &rule == &settings.tls_policy.back();
+  if (rule.clients.empty() && rule.sni.empty() && !is_last) {
+    warnings.push_back(rule.place +
+                       ": this [[tls_policy]] is for everybody, so those "
+                       "behind it are never used; put it last");
+  }
+}
+
+void AddTermsWarnings(const Settings& settings,
+                      std::vector<std::string>& warnings) {
+  const auto versions = ParseTlsProtocols(settings.tls_protocols);
+  if (versions.ok() && versions->lowest < tls::TlsVersion::kTls12) {
+    warnings.push_back(
+        "tls_protocols admits TLS 1.0 or 1.1 for everybody, which RFC 8996 "
+        "forbids; keep >=TLSv1.2 and name the old clients in a [[tls_policy]]");
+  }
+  if (settings.tls_req_ccert && !settings.listen.empty() &&
+      settings.tls_security_level != TlsSecurityLevel::kEncrypt) {
+    warnings.push_back(
+        "tls_req_ccert is ignored where clients may do without TLS; set "
+        "tls_security_level=encrypt");
+  }
+  for (const TlsPolicyRule& rule : settings.tls_policy) {
+    AddRuleWarnings(settings, rule, warnings);
+  }
+  if ((settings.tls_ask_ccert || settings.tls_req_ccert) &&
+      settings.tls_CAfile.empty() && settings.tls_CApath.empty()) {
+    warnings.push_back(
+        "client certificates are asked for, but none can be trusted without "
+        "tls_CAfile or tls_CApath");
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> SettingsWarnings(const Settings& settings) {
   std::vector<std::string> warnings;
   const bool encrypt =
       settings.tls_security_level == TlsSecurityLevel::kEncrypt;
   if (settings.tls_security_level == TlsSecurityLevel::kMay &&
-      settings.tls_cert_file.empty()) {
+      !settings.HasCertificate()) {
     warnings.push_back(
         "no certificate, so STARTTLS is not offered; set tls_cert_file, or "
         "tls_security_level=none to silence this");
+  }
+  AddTermsWarnings(settings, warnings);
+  const std::string_view backend = settings.backend.front();
+  const bool nearby =
+      backend.starts_with(kUnixPrefix) || backend.starts_with("127.") ||
+      backend.starts_with("localhost:") || backend.starts_with("[::1]");
+  if (settings.sasl_auth_enable && !nearby &&
+      settings.backend_tls_security_level < BackendTlsLevel::kEncrypt) {
+    warnings.push_back(
+        "passwords of AUTH go to the backend on another host in plaintext; set "
+        "backend_tls_security_level=encrypt, or sasl_auth_enable=no");
   }
   for (const std::string& address : settings.listen) {
     if (encrypt && address.ends_with(":25")) {

@@ -18,20 +18,26 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "proxy/tls_terms.h"
 
 namespace tlspost {
 
-enum class TlsSecurityLevel { kNone, kMay, kEncrypt };
 enum class BackendIdentity { kAuto, kXclient, kNone };
+enum class BackendTlsLevel { kNone, kMay, kEncrypt, kVerify };
 enum class BareNewline { kNormalize, kReject };
+enum class ReceivedFormat { kPostfix, kGmail };
 
 // The words of each enum, in the order of its values.
 inline constexpr std::array<std::string_view, 3> kTlsSecurityLevelWords = {
     "none", "may", "encrypt"};
 inline constexpr std::array<std::string_view, 3> kBackendIdentityWords = {
     "auto", "xclient", "none"};
+inline constexpr std::array<std::string_view, 4> kBackendTlsLevelWords = {
+    "none", "may", "encrypt", "verify"};
 inline constexpr std::array<std::string_view, 2> kBareNewlineWords = {
     "normalize", "reject"};
+inline constexpr std::array<std::string_view, 2> kReceivedFormatWords = {
+    "postfix", "gmail"};
 
 constexpr std::span<const std::string_view> WordsOf(TlsSecurityLevel) {
   return kTlsSecurityLevelWords;
@@ -39,8 +45,14 @@ constexpr std::span<const std::string_view> WordsOf(TlsSecurityLevel) {
 constexpr std::span<const std::string_view> WordsOf(BackendIdentity) {
   return kBackendIdentityWords;
 }
+constexpr std::span<const std::string_view> WordsOf(BackendTlsLevel) {
+  return kBackendTlsLevelWords;
+}
 constexpr std::span<const std::string_view> WordsOf(BareNewline) {
   return kBareNewlineWords;
+}
+constexpr std::span<const std::string_view> WordsOf(ReceivedFormat) {
+  return kReceivedFormatWords;
 }
 
 struct Settings {
@@ -61,13 +73,23 @@ struct Settings {
 #undef TLSPOST_SETTING
 #undef TLSPOST_GROUP
 
+  // The [[tls_policy]] tables, in their order. They stand in the file only.
+  std::vector<TlsPolicyRule> tls_policy;
+
+  bool HasCertificate() const {
+    return !tls_cert_file.empty() || !tls_chain_files.empty();
+  }
+  // The same settings as a TlsPolicyRule has them.
+  TlsTerms terms() const;
+
   bool operator==(const Settings&) const = default;
 };
 
 // What is wrong with a set of settings, each of which is right by itself.
 struct SettingsProblem {
   std::string_view setting;
-  std::string text;  // the thing and the remedy
+  std::string text;     // the thing and the remedy
+  std::string place{};  // where it stands, if that is known: "FILE:12:1"
 };
 std::optional<SettingsProblem> FindSettingsProblem(const Settings& settings);
 

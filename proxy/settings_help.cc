@@ -17,8 +17,6 @@ constexpr std::string_view kUsage =
 Usage:
   tlspost [serve] [--config=FILE] [--name=value]...
       Accepts mail and passes it on. The command line wins over the file.
-  tlspost check [the same options]
-      Says what is wrong with the settings, the certificate and the backend.
   tlspost demo [--keep]
       Shows the whole way of a message, with nothing to set up.
   tlspost --help
@@ -26,6 +24,21 @@ Usage:
 Values: durations have a unit (500ms, 30s, 5m, 1h), sizes are bytes or have
 one (64k, 10M, 1G), switches take yes or no. A setting marked "repeatable" may
 be given several times; in the file it is a list.
+)";
+
+// Tables come last: in TOML all keys behind one belong to it.
+constexpr std::string_view kSamplePolicy =
+    R"(
+# --- Other TLS for some clients ---
+
+# Each table is for the clients (networks), the names that are asked for
+# (sni), or both; the first that fits applies. It may change tls_security_level
+# (without sni), tls_protocols, tls_cipherlist, tls_ciphersuites,
+# tls_eecdh_auto_curves, tls_ask_ccert and tls_req_ccert. For example:
+#
+# [[tls_policy]]
+# clients = ["192.168.7.0/24"]
+# tls_protocols = ">=TLSv1"
 )";
 
 // `text` in lines of at most `width` characters, each with `prefix`.
@@ -97,10 +110,9 @@ std::string FormatSampleToml() {
   const Settings defaults;
   std::string sample =
       "# Settings of tlspost, each with its default. Take the '#' off a line\n"
-      "# to change it, and start with --config=FILE. `tlspost check` says "
-      "what\n"
-      "# is wrong. Durations have a unit: ms, s, m or h. Written by\n"
-      "# scripts/generate.\n";
+      "# to change it, and start with --config=FILE. Durations have a unit: "
+      "ms, s,\n"
+      "# m or h. Written by scripts/generate.\n";
   std::string_view group;
   for (const Setting& setting : AllSettings()) {
     if (setting.group != group) {
@@ -113,7 +125,7 @@ std::string FormatSampleToml() {
     sample.append("\n#").append(setting.name).append(" = ");
     sample.append(FormatTomlValue(setting, defaults)).append("\n");
   }
-  return sample;
+  return sample.append(kSamplePolicy);
 }
 
 std::string FormatSettingsTable() {

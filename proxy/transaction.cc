@@ -12,23 +12,12 @@
 #include "common/base/status.h"
 #include "common/smtp/received.h"
 #include "common/smtp/text.h"
+#include "proxy/client_identity.h"
 
 namespace tlspost {
 namespace {
 
 using smtp::Verb;
-
-// A backend that says 421 takes leave of us, not of the client, whose session
-// goes on: it hears the same words under 451.
-std::string ForClient(std::string reply) {
-  for (size_t at = 0; at < reply.size();) {
-    if (reply.compare(at, 3, "421") == 0) reply.replace(at, 3, "451");
-    const size_t end = reply.find('\n', at);
-    if (end == std::string::npos) break;
-    at = end + 1;
-  }
-  return reply;
-}
 
 std::string_view FirstLine(std::string_view reply) {
   return reply.substr(0, reply.find('\r'));
@@ -45,20 +34,6 @@ double Seconds(io::Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-smtp::ClientIdentity IdentityOf(const ClientChannel& client,
-                                const ClientState& state) {
-  smtp::ClientIdentity identity;
-  const io::Stream& transport = client.stream().transport();
-  const io::Endpoint local = transport.local();
-  identity.address = transport.peer().Address();
-  identity.port = transport.peer().port();
-  identity.helo = state.helo;
-  identity.esmtp = state.esmtp;
-  identity.dest_address = local.Address();
-  identity.dest_port = local.port();
-  return identity;
-}
-
 }  // namespace
 
 Transaction::Transaction(SessionServices& services, ClientChannel& client,
@@ -72,7 +47,7 @@ Transaction::Transaction(SessionServices& services, ClientChannel& client,
       identity_(IdentityOf(client, state)),
       mail_argument_(mail_argument),
       mail_(*smtp::ParseMail(mail_argument_)) {
-  smtp::AppendMailLine(mail_, /*keep_auth=*/false, wire_);
+  smtp::AppendMailLine(mail_, /*keep_auth=*/state_.authenticated(), wire_);
   AddWire(Verb::kMail, {});
 }
 
@@ -92,14 +67,22 @@ Task<absl::Status> Transaction::Run() {
 // Takes a connection that carries the client's identity. False: there is none,
 // or it does not take this MAIL, and the client has been told.
 Task<bool> Transaction::Borrow() {
-  const io::Time deadline =
-      services_.loop.Now() + services_.settings.pool_wait_timeout;
-  auto acquired = co_await services_.pool.Acquire(identity_, deadline);
-  if (!acquired.lease) {
-    FailFrom(0, acquired.refusal, smtp::reply::kNeedMail.text());
-    co_return false;
+  if (state_.authenticated()) {
+    const absl::Status ours = co_await BorrowOwn();
+    if (!ours.ok()) {
+      LoseBackend(0, ours);
+      co_return false;
+    }
+  } else {
+    const io::Time deadline =
+        services_.loop.Now() + services_.settings.pool_wait_timeout;
+    auto acquired = co_await services_.pool.Acquire(identity_, deadline);
+    if (!acquired.lease) {
+      FailFrom(0, acquired.refusal, smtp::reply::kNeedMail.text());
+      co_return false;
+    }
+    lease_ = std::move(acquired.lease);
   }
-  lease_ = std::move(acquired.lease);
   leased_ = services_.loop.Now();
   relay_ = lease_->stream().peer().ToString();
   // The session has judged MAIL by what was last known of the backend.
@@ -110,6 +93,20 @@ Task<bool> Transaction::Borrow() {
   lease_.Return();
   FailFrom(0, refusal->text(), smtp::reply::kNeedMail.text());
   co_return false;
+}
+
+// The connection that has heard the client's AUTH, and no other. XCLIENT would
+// end what AUTH began, so a client that has changed its name says it by EHLO.
+Task<absl::Status> Transaction::BorrowOwn() {
+  lease_ = state_.authentication->Lend();
+  const auto& told = lease_->identity();
+  if (!told.has_value() || told->helo == identity_.helo) {
+    co_return absl::OkStatus();
+  }
+  const io::Time deadline =
+      services_.loop.Now() + services_.settings.backend_timeout;
+  auto greeted = co_await lease_->GreetAs(identity_, deadline);
+  co_return greeted.status();
 }
 
 // The client's commands until the transaction is over; what is left of it at
@@ -171,9 +168,12 @@ bool Transaction::Collect() {
       case Verb::kHelp:
         AddLocal(command.verb, smtp::reply::kHelp);
         break;
+      case Verb::kAuth:
       case Verb::kMail:
         if (group_.empty() && open_) {
-          AddLocal(command.verb, smtp::reply::kNestedMail);
+          AddLocal(command.verb, command.verb == Verb::kMail
+                                     ? smtp::reply::kNestedMail
+                                     : smtp::reply::kInTransaction);
           break;
         }
         // Whether it is nested shows in the replies that are still to come.
@@ -224,7 +224,7 @@ Task<void> Transaction::Exchange() {
     const bool gone = !reply.ok() || reply->code == 421;
     // Nothing of this transaction was answered: another connection may try.
     const bool may_retry = i == 0 && group_[0].verb == Verb::kMail &&
-                           !retried_ &&
+                           !retried_ && !state_.authenticated() &&
                            !absl::IsDeadlineExceeded(reply.status());
     if (gone && may_retry) {
       retried_ = true;
@@ -240,15 +240,12 @@ Task<void> Transaction::Exchange() {
           absl::StrFormat("a reply out of step: %d", reply->code));
     }
     if (!reply.ok()) {
-      services_.log.Warning(absl::StrFormat(
-          "%s: lost connection with backend after %s: %s", id_,
-          smtp::InfoOf(group_[i].verb).name, MessageOf(reply.status())));
-      FailFrom(i, smtp::reply::kBackendLost.text(),
-               smtp::reply::kBackendLost.text());
+      LoseBackend(i, reply.status());
       break;
     }
     const bool leaving = reply->code == 421;
     Heed(group_[i], *std::move(reply));
+    if (leaving && state_.authenticated()) break;
     if (leaving) {
       FailFrom(i + 1, smtp::reply::kBackendLost.text(),
                smtp::reply::kBackendLost.text());
@@ -311,6 +308,31 @@ void Transaction::Heed(Entry& entry, BackendReply reply) {
   } else {
     Say(entry.verb, ForClient(std::move(reply.text)));
   }
+}
+
+// The connection is gone, unanswered from `index` on.
+void Transaction::LoseBackend(size_t index, const absl::Status& why) {
+  services_.log.Warning(
+      absl::StrFormat("%s: lost connection with backend after %s: %s", id_,
+                      smtp::InfoOf(group_[index].verb).name, MessageOf(why)));
+  const std::string_view reply = smtp::reply::kBackendLost.text();
+  if (!state_.authenticated()) return FailFrom(index, reply, reply);
+  // The session ends with it: its 421 is the answer.
+  state_.tally.Count(group_[index].verb, false);
+  refusal_ = FirstLine(smtp::reply::kServiceUnavailable.text());
+  lost_ = true;
+  lease_.Return();
+}
+
+// A backend that says 421 takes leave of us, not of the client, whose session
+// goes on: it hears the same words under 451. Unless the connection is the
+// client's own: its session ends with it.
+std::string Transaction::ForClient(std::string reply) {
+  if (!state_.authenticated()) {
+    return smtp::WithoutLeaveTaking(std::move(reply), "451");
+  }
+  if (reply.starts_with("421")) state_.authentication->NoteFarewell();
+  return reply;
 }
 
 // Answers what the backend did not: `first` to the command at `index`,
@@ -382,10 +404,14 @@ std::string Transaction::ReceivedHeader() const {
   fields.client_name = identity_.name;
   fields.client_address = identity_.address;
   if (engine != nullptr && settings.tls_received_header) fields.tls = &tls;
+  fields.tls_format = settings.received_format == ReceivedFormat::kGmail
+                          ? smtp::TlsClauseFormat::kGmail
+                          : smtp::TlsClauseFormat::kPostfix;
+  fields.tls_clause = settings.received_tls_clause;
   fields.by = settings.hostname;
   fields.mail_name = settings.mail_name;
   fields.protocol = smtp::ProtocolName(state_.esmtp, engine != nullptr,
-                                       /*authenticated=*/false, mail_.smtputf8);
+                                       state_.authenticated(), mail_.smtputf8);
   fields.id = id_;
   if (one_recipient) fields.recipient = recipients_.front();
   fields.date = date;
@@ -400,9 +426,10 @@ std::string Transaction::Envelope() const {
   for (const std::string& recipient : recipients_) {
     to += absl::StrFormat("to=<%s>, ", smtp::SanitizeForHeader(recipient));
   }
-  return absl::StrFormat("client=unknown[%s], from=<%s>, %snrcpt=%d",
-                         identity_.address, smtp::SanitizeForHeader(mail_.path),
-                         to, recipient_count_);
+  return absl::StrFormat(
+      "client=unknown[%s], %sfrom=<%s>, %snrcpt=%d", identity_.address,
+      state_.authenticated() ? state_.authentication->LogFields() : "",
+      smtp::SanitizeForHeader(mail_.path), to, recipient_count_);
 }
 
 // One line per transaction that came to its message: who, from whom, to whom,

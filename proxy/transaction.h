@@ -60,6 +60,7 @@ class Transaction {
   };
 
   Task<bool> Borrow();
+  Task<absl::Status> BorrowOwn();
 
   // --- the group ---
   bool Collect();
@@ -70,6 +71,8 @@ class Transaction {
   Task<absl::StatusOr<BackendReply>> Ask(size_t index);
   void Heed(Entry& entry, BackendReply reply);
   void FailFrom(size_t index, std::string_view first, std::string_view others);
+  void LoseBackend(size_t index, const absl::Status& why);
+  std::string ForClient(std::string reply);
   void CloseGroup();
 
   // --- the message ---

@@ -24,51 +24,71 @@ constexpr io::Duration kUnwindTimeout = 5s;
 
 }  // namespace
 
-Worker::Worker(io::Loop& loop, const WorkerShared& shared,
-               std::shared_ptr<tls::TlsContext> tls, std::string instance)
+WorkerShared::WorkerShared(const Settings& its_settings,
+                           std::vector<io::Endpoint> backend, int workers,
+                           Log& its_log)
+    : settings(its_settings),
+      backend_addresses(std::move(backend)),
+      log(its_log),
+      slots(settings.backend_max_connections, workers),
+      connections(settings.max_connections),
+      policies(settings),
+      handshakes(settings.tls_handshake_limit,
+                 settings.client_tls_handshake_limit,
+                 // FindSettingsProblem has seen that these are networks.
+                 *io::ParseNetworks(settings.client_event_limit_exceptions)) {}
+
+Worker::Worker(io::Loop& loop, WorkerShared& shared, WorkerTls tls,
+               std::string instance)
     : loop_(loop),
       shared_(shared),
-      pool_(loop, shared.settings, shared.backend_addresses, shared.slots,
-            shared.log, counters_),
+      pool_(loop, shared.settings, shared.backend_addresses,
+            std::move(tls.backend), shared.slots, shared.notes, shared.log,
+            counters_),
       services_{loop,
                 shared.settings,
                 pool_,
                 shared.log,
                 counters_,
-                std::move(tls),
+                shared.policies,
+                shared.handshakes,
+                std::move(tls.clients),
                 std::move(instance),
                 /*transactions=*/0},
       session_tasks_(loop),
       accept_tasks_(loop),
       drain_task_(loop) {}
 
-absl::Status Worker::Listen() {
-  for (const io::Endpoint& endpoint : shared_.listen) {
-    auto listener = loop_.Listen(endpoint, io::ListenOptions());
+absl::Status Worker::Listen(const std::vector<ListenAddress>& addresses) {
+  for (const ListenAddress& address : addresses) {
+    auto listener = loop_.Listen(address.endpoint, io::ListenOptions());
     if (!listener.ok()) return listener.status();
-    listeners_.push_back(*std::move(listener));
+    fronts_.emplace_back(new Front{*std::move(listener), address.implicit_tls});
   }
   return absl::OkStatus();
 }
 
-std::vector<io::Endpoint> Worker::listening() const {
-  std::vector<io::Endpoint> endpoints;
-  for (const auto& listener : listeners_) {
-    endpoints.push_back(listener->local());
+std::vector<ListenAddress> Worker::listening() const {
+  std::vector<ListenAddress> addresses;
+  for (const auto& front : fronts_) {
+    addresses.push_back({front->listener->local(), front->implicit_tls});
   }
-  return endpoints;
+  return addresses;
+}
+
+void Worker::UseTls(WorkerTls tls) {
+  services_.tls = std::move(tls.clients);
+  pool_.UseTls(std::move(tls.backend));
 }
 
 void Worker::Start() {
   pool_.Start();
-  for (const auto& listener : listeners_) {
-    accept_tasks_.Spawn(AcceptFrom(*listener));
-  }
+  for (const auto& front : fronts_) accept_tasks_.Spawn(AcceptFrom(*front));
 }
 
-Task<void> Worker::AcceptFrom(io::Listener& listener) {
+Task<void> Worker::AcceptFrom(Front& front) {
   while (true) {
-    auto accepted = co_await listener.Accept();
+    auto accepted = co_await front.listener->Accept();
     if (absl::IsCancelled(accepted.status())) co_return;
     if (!accepted.ok()) {
       shared_.log.Warning(absl::StrFormat(
@@ -79,22 +99,27 @@ Task<void> Worker::AcceptFrom(io::Listener& listener) {
       continue;
     }
     if (draining_ || !shared_.connections.Enter()) {
-      session_tasks_.Spawn(TurnAway(*std::move(accepted)));
+      session_tasks_.Spawn(TurnAway(*std::move(accepted), front.implicit_tls));
     } else {
-      session_tasks_.Spawn(Serve(*std::move(accepted)));
+      session_tasks_.Spawn(Serve(*std::move(accepted), front.implicit_tls));
     }
   }
 }
 
-Task<void> Worker::Serve(std::unique_ptr<io::Stream> stream) {
-  Session session(services_, std::move(stream));
+Task<void> Worker::Serve(std::unique_ptr<io::Stream> stream,
+                         bool implicit_tls) {
+  Session session(services_, std::move(stream), implicit_tls);
   sessions_.PushBack(session);
   co_await session.Run();
   shared_.connections.Leave();
 }
 
-Task<void> Worker::TurnAway(std::unique_ptr<io::Stream> stream) {
+Task<void> Worker::TurnAway(std::unique_ptr<io::Stream> stream,
+                            bool implicit_tls) {
   ++counters_.sessions_refused;
+  // Words in plaintext mean nothing where TLS comes first, and a handshake is
+  // too dear for a client that is turned away.
+  if (implicit_tls) co_return;
   const smtp::Reply& why =
       draining_ ? smtp::reply::kShuttingDown : smtp::reply::kTooManyConnections;
   const std::string words = smtp::WithHost(why, shared_.settings.hostname);
@@ -114,7 +139,7 @@ void Worker::Drain() {
 }
 
 Task<void> Worker::DrainAndStop() {
-  for (const auto& listener : listeners_) listener->Close();
+  for (const auto& front : fronts_) front->listener->Close();
   sessions_.ForEach([](Session& session) { session.Drain(); });
   const io::Time drain_end = loop_.Now() + shared_.settings.drain_timeout;
   const bool drained = co_await session_tasks_.Drained(drain_end);

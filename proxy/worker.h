@@ -17,38 +17,56 @@
 #include "common/io/listener.h"
 #include "common/io/loop.h"
 #include "common/io/task_group.h"
-#include "common/tls/tls_context.h"
+#include "proxy/backend_notes.h"
 #include "proxy/backend_pool.h"
+#include "proxy/client_policies.h"
 #include "proxy/connection_limit.h"
 #include "proxy/counters.h"
+#include "proxy/handshake_limit.h"
 #include "proxy/log.h"
 #include "proxy/session.h"
 #include "proxy/session_services.h"
 #include "proxy/settings.h"
 #include "proxy/slot_budget.h"
+#include "proxy/tls_loader.h"
 
 namespace tlspost {
 
 // What the workers of a process have in common; outlives them.
 struct WorkerShared {
+  // `settings` passed FindSettingsProblem; all references outlive this.
+  WorkerShared(const Settings& settings, std::vector<io::Endpoint> backend,
+               int workers, Log& log);
+
   const Settings& settings;
-  const std::vector<io::Endpoint>& listen;
-  const std::vector<io::Endpoint>& backend_addresses;
+  const std::vector<io::Endpoint> backend_addresses;
   Log& log;
-  SlotBudget& slots;
-  ConnectionLimit& connections;
+  SlotBudget slots;
+  ConnectionLimit connections;
+  const ClientPolicies policies;
+  HandshakeLimit handshakes;
+  BackendNotes notes;
+};
+
+// Where clients come to, and whether they begin with TLS there.
+struct ListenAddress {
+  io::Endpoint endpoint;
+  bool implicit_tls = false;
 };
 
 class Worker {
  public:
-  // `tls` may be null: no STARTTLS. `instance` begins the transactions' ids.
-  Worker(io::Loop& loop, const WorkerShared& shared,
-         std::shared_ptr<tls::TlsContext> tls, std::string instance);
+  // `instance` begins the transactions' ids.
+  Worker(io::Loop& loop, WorkerShared& shared, WorkerTls tls,
+         std::string instance);
 
   // Binds the listeners; nothing is accepted yet. Error: one plain line.
-  absl::Status Listen();
-  // The endpoints bound, with the ports that the kernel chose.
-  std::vector<io::Endpoint> listening() const;
+  absl::Status Listen(const std::vector<ListenAddress>& addresses);
+  // The addresses bound, with the ports that the kernel chose.
+  std::vector<ListenAddress> listening() const;
+
+  // For handshakes that begin from now on.
+  void UseTls(WorkerTls tls);
 
   void Start();
 
@@ -64,17 +82,22 @@ class Worker {
   size_t session_count() const { return session_tasks_.size(); }
 
  private:
-  Task<void> AcceptFrom(io::Listener& listener);
-  Task<void> Serve(std::unique_ptr<io::Stream> stream);
-  Task<void> TurnAway(std::unique_ptr<io::Stream> stream);
+  struct Front {
+    std::unique_ptr<io::Listener> listener;
+    bool implicit_tls;
+  };
+
+  Task<void> AcceptFrom(Front& front);
+  Task<void> Serve(std::unique_ptr<io::Stream> stream, bool implicit_tls);
+  Task<void> TurnAway(std::unique_ptr<io::Stream> stream, bool implicit_tls);
   Task<void> DrainAndStop();
 
   io::Loop& loop_;
-  const WorkerShared& shared_;
+  WorkerShared& shared_;
   Counters counters_;
   BackendPool pool_;
   SessionServices services_;
-  std::vector<std::unique_ptr<io::Listener>> listeners_;
+  std::vector<std::unique_ptr<Front>> fronts_;
   IntrusiveList<Session> sessions_;
   bool draining_ = false;
   bool clean_ = false;

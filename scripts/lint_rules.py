@@ -204,10 +204,10 @@ def randomness(source):
 
 
 @rule("thread", lambda path: in_proxy(path) and not re.match(
-    r"proxy/(?:server|signals|log|main)\b", path))
+    r"proxy/(?:server|signals|log|tls_reloader|main)\b", path))
 def thread(source):
     yield from _matches(source, r"std::j?thread\b|std::async\b",
-                        "only server, signals and log make threads")
+                        "only server, signals, log and tls_reloader make threads")
 
 
 @rule("string-view", lambda path: is_cpp(path) and

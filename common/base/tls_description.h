@@ -31,10 +31,11 @@ struct TlsSignature {
 };
 
 struct TlsDescription {
-  std::string protocol;    // "TLSv1.3"
-  std::string cipher;      // OpenSSL's name, "TLS_AES_256_GCM_SHA384"
-  int used_bits = 0;       // 256: key bits in use
-  int algorithm_bits = 0;  // 256: key bits of the algorithm
+  std::string protocol;     // "TLSv1.3"
+  std::string cipher;       // OpenSSL's name, "TLS_AES_256_GCM_SHA384"
+  std::string iana_cipher;  // "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"
+  int used_bits = 0;        // 256: key bits in use
+  int algorithm_bits = 0;   // 256: key bits of the algorithm
 
   std::string key_exchange;        // "X25519", "ECDHE", "DHE"; "" if unknown
   std::string key_exchange_group;  // "prime256v1"; "" when the name says it

@@ -72,20 +72,26 @@ void Stream::Watch() {
 void Stream::StartRead(ReadOp& op) {
   TLSPOST_REQUIRE(reader_ == nullptr);
   reader_ = &op;
-  if (!inbox_.empty()) {
-    Chunk chunk = std::move(inbox_.front());
-    inbox_.erase(inbox_.begin());
-    if (inbox_.empty()) std::vector<Chunk>().swap(inbox_);
-    inbox_octets_ -= chunk.size();
-    CompleteRead(std::move(chunk));
-    return;
-  }
+  if (!inbox_.empty()) return CompleteRead(TakeFirst());
   if (closed_) return CompleteRead(absl::CancelledError("closed here"));
   if (ended_) {
     if (end_reason_.ok()) return CompleteRead(Chunk());
     return CompleteRead(end_reason_);
   }
   SetWantsInput(true);
+}
+
+Chunk Stream::TakeFirst() {
+  Chunk chunk = std::move(inbox_.front());
+  inbox_.erase(inbox_.begin());
+  if (inbox_.empty()) std::vector<Chunk>().swap(inbox_);
+  inbox_octets_ -= chunk.size();
+  return chunk;
+}
+
+Chunk Stream::TakeReceived() {
+  TLSPOST_REQUIRE(reader_ == nullptr);
+  return inbox_.empty() ? Chunk() : TakeFirst();
 }
 
 void Stream::CompleteRead(absl::StatusOr<Chunk> result) {

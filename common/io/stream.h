@@ -93,6 +93,10 @@ class Stream {
   // Whether a Read would come back at once: bytes, the end or an error wait.
   bool readable() const { return !inbox_.empty() || ended_; }
 
+  // Takes what was received and not read, without waiting; an empty chunk when
+  // there is nothing (or only the end). Not while a read is under way.
+  Chunk TakeReceived();
+
   // Drops what was received and not read; returns how many octets that were.
   // Not while a read is under way.
   size_t DiscardInput();
@@ -147,6 +151,7 @@ class Stream {
   void StartRead(ReadOp& op);
   void CancelRead(absl::Status reason);
   void CompleteRead(absl::StatusOr<Chunk> result);
+  Chunk TakeFirst();
   void StartWrite(WriteOp& op);
   void SetWantsInput(bool wants);
   bool InboxIsFull() const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/smtp/auth.h"
 #include "common/smtp/text.h"
 
 namespace tlspost::smtp {
@@ -97,6 +98,8 @@ std::string FormatEhloReply(std::string_view hostname,
     add(limit == 0 ? std::string("SIZE") : "SIZE " + std::to_string(limit));
   }
   if (offer_starttls) add("STARTTLS");
+  const std::string mechanisms = OfferedMechanisms(backend.auth);
+  if (!mechanisms.empty()) add("AUTH " + mechanisms);
   for (const Flag& flag : kFlags) {
     if (flag.relayed && backend.*flag.member) add(flag.keyword);
   }

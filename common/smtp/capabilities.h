@@ -49,7 +49,8 @@ EhloCapabilities MinimumCapabilities();
 uint64_t SmallerLimit(uint64_t a, uint64_t b);
 
 // Our own reply to EHLO: `backend` cut to what we implement, STARTTLS if
-// `offer_starttls`, SIZE the smaller of the backend's and `size_limit`.
+// `offer_starttls`, SIZE the smaller of the backend's and `size_limit`. AUTH
+// is offered when `backend` has it: who must not be offered it clears that.
 std::string FormatEhloReply(std::string_view hostname,
                             const EhloCapabilities& backend,
                             bool offer_starttls, uint64_t size_limit);

@@ -1,6 +1,10 @@
 #include "common/smtp/line_buffer.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include "common/base/check.h"
+#include "common/smtp/text.h"
 
 namespace tlspost::smtp {
 namespace {
@@ -14,8 +18,8 @@ std::string_view WithoutCr(std::string_view line) {
 
 }  // namespace
 
-LineBuffer::LineBuffer(size_t limit) : limit_(limit) {
-  TLSPOST_REQUIRE(limit > 0);
+LineBuffer::LineBuffer(size_t limit) : limit_(static_cast<uint32_t>(limit)) {
+  TLSPOST_REQUIRE(limit > 0 && limit <= UINT32_MAX);
 }
 
 LineBuffer::Result LineBuffer::Next(std::string_view unread) {
@@ -23,30 +27,46 @@ LineBuffer::Result LineBuffer::Next(std::string_view unread) {
   const size_t line_feed = unread.find('\n');
   const bool whole = line_feed != std::string_view::npos;
   const std::string_view piece = unread.substr(0, line_feed);
-  if (!skipping_ && carry_.empty() && whole) {
+  const size_t limit = LimitOf(piece);
+  if (!skipping_ && carry_ == nullptr && whole) {
     const std::string_view line = WithoutCr(piece);
-    const Kind kind = line.size() > limit_ ? Kind::kTooLong : Kind::kLine;
+    const Kind kind = line.size() > limit ? Kind::kTooLong : Kind::kLine;
     return {kind, kind == Kind::kLine ? line : "", line_feed + 1};
   }
   // One octet over the limit may yet prove to be the CR of the line end.
-  if (!skipping_ && carry_.size() + piece.size() > limit_ + 1) {
+  if (!skipping_ && carried().size() + piece.size() > limit + 1) {
     Clear();
     skipping_ = true;
   }
   if (skipping_) return Skip(line_feed, unread);
+  if (piece.empty() && !whole) return {Kind::kNeedMore, "", unread.size()};
+  if (carry_ == nullptr) carry_ = std::make_unique<std::string>();
   // In one step to the limit: growing by doubling would pass it.
-  if (carry_.size() + piece.size() > carry_.capacity()) {
-    carry_.reserve(limit_ + 1);
+  if (carry_->size() + piece.size() > carry_->capacity()) {
+    carry_->reserve(limit + 1);
   }
-  carry_.append(piece);
+  carry_->append(piece);
   if (!whole) return {Kind::kNeedMore, "", unread.size()};
-  const std::string_view line = WithoutCr(carry_);
-  if (line.size() > limit_) {
+  const std::string_view line = WithoutCr(*carry_);
+  if (line.size() > limit) {
     Clear();
     return {Kind::kTooLong, "", line_feed + 1};
   }
   taken_ = true;
   return {Kind::kLine, line, line_feed + 1};
+}
+
+std::string_view LineBuffer::carried() const {
+  return carry_ == nullptr ? std::string_view() : *carry_;
+}
+
+// The limit of the line that goes on with `piece`.
+size_t LineBuffer::LimitOf(std::string_view piece) const {
+  constexpr std::string_view kAuth = "AUTH ";
+  std::string start(carried().substr(0, kAuth.size()));
+  start.append(piece.substr(0, kAuth.size() - start.size()));
+  if (!StartsWithIgnoreCase(start, kAuth)) return limit_;
+  return std::max<size_t>(limit_, kAuthLineLengthLimit);
 }
 
 LineBuffer::Result LineBuffer::Skip(size_t line_feed, std::string_view unread) {
@@ -58,7 +78,7 @@ LineBuffer::Result LineBuffer::Skip(size_t line_feed, std::string_view unread) {
 }
 
 void LineBuffer::Clear() {
-  std::string().swap(carry_);  // clear() would keep the memory
+  carry_.reset();
   taken_ = false;
   skipping_ = false;
 }

@@ -3,13 +3,15 @@
 // A line that lies whole in one chunk is a view into it; only one that is cut
 // is copied, and that copy's memory goes when the line was taken. An idle
 // LineBuffer holds no heap memory; one that is fed an endless line never holds
-// more than its limit. Does not look at what lines say.
+// more than its limit. Does not look at what lines say, except that AUTH may
+// say more than others.
 
 #ifndef TLSPOST_COMMON_SMTP_LINE_BUFFER_H_
 #define TLSPOST_COMMON_SMTP_LINE_BUFFER_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -17,12 +19,14 @@ namespace tlspost::smtp {
 
 // Postfix line_length_limit. RFC 5321 section 4.5.3.1.4 asks for 512.
 inline constexpr size_t kDefaultLineLengthLimit = 2048;
-// RFC 4954 section 4.5: lines of an authentication exchange.
+// RFC 4954 section 4.5: lines of an authentication exchange, of which an AUTH
+// command is the first.
 inline constexpr size_t kAuthLineLengthLimit = 12288;
 
 class LineBuffer {
  public:
-  // `limit` octets may stand before the line end.
+  // `limit` octets may stand before the line end; kAuthLineLengthLimit, if that
+  // is more, in a line that begins with AUTH.
   explicit LineBuffer(size_t limit = kDefaultLineLengthLimit);
 
   enum class Kind : uint8_t {
@@ -43,22 +47,24 @@ class LineBuffer {
   // Forgets a line under way, as for the plaintext before TLS.
   void Clear();
 
-  void set_limit(size_t limit) { limit_ = limit; }
+  void set_limit(size_t limit) { limit_ = static_cast<uint32_t>(limit); }
 
   // The heap memory it uses now.
   size_t heap_octets() const {
-    const size_t in_place = std::string().capacity();
-    return carry_.capacity() > in_place ? carry_.capacity() + 1 : 0;
+    return carry_ == nullptr ? 0 : sizeof(*carry_) + carry_->capacity() + 1;
   }
 
   // Whether a line is under way.
-  bool in_line() const { return skipping_ || (!taken_ && !carry_.empty()); }
+  bool in_line() const { return skipping_ || (!taken_ && carry_ != nullptr); }
 
  private:
+  std::string_view carried() const;
+  size_t LimitOf(std::string_view piece) const;
   Result Skip(size_t line_feed, std::string_view unread);
 
-  size_t limit_;
-  std::string carry_;      // the start of a cut line
+  // The start of a cut line. On the heap: hardly any line is cut.
+  std::unique_ptr<std::string> carry_;
+  uint32_t limit_;
   bool taken_ = false;     // carry_ was given out as a line
   bool skipping_ = false;  // inside a line over the limit
 };

@@ -52,6 +52,17 @@ void AppendTlsClause(const TlsDescription& tls, std::string& out) {
   AppendCertificateClause(tls, out);
 }
 
+// "(version=TLS1_3 cipher=TLS_AES_256_GCM_SHA384 bits=256/256)"
+std::string GmailComment(const TlsDescription& tls) {
+  std::string version;
+  for (const char c : tls.protocol) {  // "TLSv1.3"
+    if (c == 'v') continue;
+    version += c == '.' ? '_' : c;
+  }
+  return absl::StrFormat("(version=%s cipher=%s bits=%d/%d)", version,
+                         tls.cipher, tls.used_bits, tls.algorithm_bits);
+}
+
 // Whether a recipient may stand in "for <...>" as it is. The clause is
 // optional (RFC 5321 section 4.4): rather none than a changed address.
 bool Printable(std::string_view recipient) {
@@ -71,7 +82,9 @@ std::string FormatReceived(const ReceivedFields& fields) {
   out.append(fields.helo.empty() ? name : SanitizeForDomain(fields.helo));
   out.append(" (").append(name).append(" ");
   out.append(AddressLiteral(fields.client_address)).append(")\r\n");
-  if (fields.tls != nullptr) AppendTlsClause(*fields.tls, out);
+  const TlsDescription* tls = fields.tls;
+  const bool gmail = fields.tls_format == TlsClauseFormat::kGmail;
+  if (tls != nullptr && !gmail) AppendTlsClause(*tls, out);
   if (!fields.sasl_login.empty()) {
     out.append("\t(Authenticated sender: ");
     out.append(SanitizeForHeader(fields.sasl_login)).append(")\r\n");
@@ -80,11 +93,19 @@ std::string FormatReceived(const ReceivedFields& fields) {
   out.append(" (").append(SanitizeForHeader(fields.mail_name));
   out.append(") with ").append(fields.protocol);
   out.append(" id ").append(SanitizeForDomain(fields.id));
-  if (Printable(fields.recipient)) {
-    out.append("\r\n\tfor <").append(fields.recipient).append(">; ");
-  } else {
-    out.append(";\r\n\t");
+  const bool one_recipient = Printable(fields.recipient);
+  std::string clauses;
+  if (one_recipient)
+    clauses.append("\r\n\tfor <").append(fields.recipient).append(">");
+  if (tls != nullptr && fields.tls_clause && !tls->iana_cipher.empty()) {
+    clauses.append("\r\n\ttls ").append(SanitizeForDomain(tls->iana_cipher));
   }
+  if (tls != nullptr && gmail) {
+    clauses.append("\r\n\t").append(GmailComment(*tls));
+  }
+  out.append(clauses);
+  // Postfix puts the date behind "for", and on a line of its own without it.
+  out.append(clauses.empty() ? ";\r\n\t" : "; ");
   return out.append(fields.date).append("\r\n");
 }
 

@@ -18,14 +18,22 @@ namespace tlspost::smtp {
 // RFC 5322 section 2.1.1: no line is longer, CRLF not counted.
 inline constexpr size_t kMaxHeaderLineOctets = 998;
 
+// How the header tells TLS: in Postfix's clauses behind "from", or in one
+// comment before the date, "(version=TLS1_3 cipher=... bits=256/256)".
+enum class TlsClauseFormat { kPostfix, kGmail };
+
 // All views need to live only for the call.
 struct ReceivedFields {
   std::string_view helo;            // as the client said it; "": client_name
   std::string_view client_name;     // "": unknown
   std::string_view client_address;  // "192.0.2.1" or "2001:db8::1"
   const TlsDescription* tls = nullptr;  // null: plaintext
-  std::string_view sasl_login;          // printed when not empty
-  std::string_view by;                  // our host name
+  TlsClauseFormat tls_format = TlsClauseFormat::kPostfix;
+  // Adds the clause "tls IANA-NAME" of RFC 8314 section 4.3. It stands behind
+  // "for": RFC 5321 section 4.4 has additional clauses last.
+  bool tls_clause = false;
+  std::string_view sasl_login;  // printed when not empty
+  std::string_view by;          // our host name
   std::string_view mail_name = "tlspost";
   std::string_view protocol;  // see ProtocolName
   std::string_view id;

@@ -27,6 +27,16 @@ std::string WithHost(const Reply& reply, std::string_view hostname) {
   return text;
 }
 
+std::string WithoutLeaveTaking(std::string reply_text, std::string_view code) {
+  for (size_t at = 0; at < reply_text.size();) {
+    if (reply_text.compare(at, 3, "421") == 0) reply_text.replace(at, 3, code);
+    const size_t end = reply_text.find('\n', at);
+    if (end == std::string::npos) break;
+    at = end + 1;
+  }
+  return reply_text;
+}
+
 std::string WithoutEnhancedCodes(std::string_view reply_text) {
   std::string plain;
   plain.reserve(reply_text.size());

@@ -158,8 +158,8 @@ inline constexpr Reply kMustStartTls{
     "530 5.7.0 Must issue a STARTTLS command first\r\n"};
 inline constexpr Reply kTlsAlreadyActive{
     "554 5.5.1 Error: TLS already active\r\n"};
-inline constexpr Reply kTlsNotAvailable{
-    "454 4.7.0 TLS not available due to local problem\r\n"};
+inline constexpr Reply kTooManyHandshakes{
+    "454 4.7.0 Error: too many TLS handshakes, try again later\r\n"};
 inline constexpr Reply kNeedClientCertificate{
     "550 5.7.1 Error: a trusted client certificate is required\r\n"};
 inline constexpr Reply kAuthNotEnabled{
@@ -169,6 +169,18 @@ inline constexpr Reply kAuthNeedsTls{
     "mechanism\r\n"};
 inline constexpr Reply kAlreadyAuthenticated{
     "503 5.5.1 Error: already authenticated\r\n"};
+inline constexpr Reply kAuthSendEhlo{"503 5.5.1 Error: send EHLO first\r\n"};
+inline constexpr Reply kAuthMechanismUnknown{
+    "504 5.5.4 Error: unrecognized authentication type\r\n"};
+inline constexpr Reply kAuthBadResponse{
+    "501 5.5.2 Error: authentication response is not base64\r\n"};
+inline constexpr Reply kAuthLineTooLong{
+    "500 5.5.6 Error: authentication exchange line too long\r\n"};
+inline constexpr Reply kAuthTooManySteps{
+    "535 5.7.8 Error: authentication failed: too many steps\r\n"};
+inline constexpr Reply kAuthBackendLost{
+    "454 4.7.0 Temporary authentication failure: lost connection with mail "
+    "server\r\n"};
 
 // The message.
 inline constexpr Reply kSizeOverLimit{
@@ -219,6 +231,10 @@ std::string HeloReply(std::string_view hostname);
 // `reply` with the host's name before its words, as RFC 5321 section 4.2 asks
 // of a 421: "421 4.4.2 mx.example Error: timeout exceeded\r\n".
 std::string WithHost(const Reply& reply, std::string_view hostname);
+
+// The same reply, one line or many, with the three digits `code` instead of
+// 421: a backend that says 421 takes leave of us, not of the client.
+std::string WithoutLeaveTaking(std::string reply_text, std::string_view code);
 
 // The same reply, one line or many, without enhanced status codes: for a
 // client that was not offered ENHANCEDSTATUSCODES because the backend has none.

@@ -24,7 +24,7 @@ ReplyParser::Result ReplyParser::Parse(std::string_view input,
     const bool whole = line_feed != std::string_view::npos;
     const size_t octets = whole ? line_feed : rest.size();
     // One octet more than the limit: the CR of a line end not yet seen whole.
-    if (text_.size() - line_start_ + octets > kMaxReplyLineOctets + 1) {
+    if (text_.size() - line_start_ + octets > LineLimit(rest) + 1) {
       return Fail("reply line too long");
     }
     if (text_.size() + octets + 2 > kMaxReplyOctets) {
@@ -63,7 +63,7 @@ bool ReplyParser::FinishLine() {
 // RFC 5321 section 4.2: Reply-line = Reply-code [ SP textstring ] or, when
 // more follow, Reply-code "-" [ textstring ]; the code is the same in all.
 std::string_view ReplyParser::CheckLine(std::string_view line) {
-  if (line.size() > kMaxReplyLineOctets) return "reply line too long";
+  if (line.size() > LineLimit({})) return "reply line too long";
   if (line.size() < 3 || line[0] < '2' || line[0] > '5' || !IsDigit(line[1]) ||
       !IsDigit(line[2])) {
     return "reply does not begin with a code";
@@ -76,6 +76,14 @@ std::string_view ReplyParser::CheckLine(std::string_view line) {
   if (code_ != 0 && code != code_) return "reply lines with different codes";
   code_ = code;
   return {};
+}
+
+// The limit of the line under way, which goes on with `more`.
+size_t ReplyParser::LineLimit(std::string_view more) const {
+  constexpr size_t kCodeOctets = 3;
+  std::string code = text_.substr(line_start_, kCodeOctets);
+  code.append(more.substr(0, kCodeOctets - code.size()));
+  return code == "334" ? kMaxChallengeLineOctets : kMaxReplyLineOctets;
 }
 
 ReplyParser::Result ReplyParser::Fail(std::string_view error) {

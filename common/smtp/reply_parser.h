@@ -17,7 +17,9 @@
 namespace tlspost::smtp {
 
 // RFC 5321 section 4.5.3.1.5 says 512; the living world says more.
-inline constexpr size_t kMaxReplyLineOctets = 2048;   // without line end
+inline constexpr size_t kMaxReplyLineOctets = 2048;  // without line end
+// RFC 4954 section 4.5: the challenges of an authentication exchange, 334.
+inline constexpr size_t kMaxChallengeLineOctets = 12288;
 inline constexpr size_t kMaxReplyOctets = 64 * 1024;  // of all lines
 
 // RFC 5321 section 4.2.1: what the first digit says.
@@ -63,6 +65,7 @@ class ReplyParser {
   Result Fail(std::string_view error);
   bool FinishLine();
   std::string_view CheckLine(std::string_view line);
+  size_t LineLimit(std::string_view more) const;
 
   std::string text_;       // the lines so far, and the one under way
   size_t line_start_ = 0;  // in text_: the one under way

@@ -87,11 +87,15 @@ std::string_view TrustWord(PeerCertificate peer_certificate) {
   return {};
 }
 
-std::string FormatTlsLogLine(const TlsDescription& tls, std::string_view peer) {
+std::string FormatTlsLogLine(const TlsDescription& tls,
+                             TlsLogDirection direction, std::string_view peer) {
+  const bool from = direction == TlsLogDirection::kFrom;
   std::string line(TrustWord(tls.peer_certificate));
   line.append(" TLS connection ").append(tls.reused ? "reused" : "established");
-  line.append(" from ").append(peer);
-  if (!tls.sni.empty()) line.append(" to ").append(SanitizeForDomain(tls.sni));
+  line.append(from ? " from " : " to ").append(peer);
+  if (from && !tls.sni.empty()) {
+    line.append(" to ").append(SanitizeForDomain(tls.sni));
+  }
   return line.append(": ").append(FormatTlsSummary(tls));
 }
 

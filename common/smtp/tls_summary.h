@@ -32,8 +32,11 @@ std::string_view TrustWord(PeerCertificate peer_certificate);
 
 // tls_loglevel 1, one line for each handshake: "Anonymous TLS connection
 // established from PEER to SNI: SUMMARY", or "reused" for a resumed one.
-// `peer` is "name[address]".
-std::string FormatTlsLogLine(const TlsDescription& tls, std::string_view peer);
+// `peer` is "name[address]". With kTo it is a server's: "established to PEER",
+// which leaves the name out that we have asked for ourselves.
+enum class TlsLogDirection { kFrom, kTo };
+std::string FormatTlsLogLine(const TlsDescription& tls,
+                             TlsLogDirection direction, std::string_view peer);
 
 }  // namespace tlspost::smtp
 

@@ -194,4 +194,29 @@ absl::StatusOr<Identity> LoadIdentity(OSSL_LIB_CTX* library,
   return identity;
 }
 
+absl::Status UseIdentity(const Identity& identity, SSL_CTX* context) {
+  const X509ViewStack chain(sk_X509_new_null());
+  TLSPOST_CHECK(chain != nullptr);
+  for (const X509Handle& certificate : identity.chain) {
+    TLSPOST_CHECK(sk_X509_push(chain.get(), certificate.get()) > 0);
+  }
+  ClearOpenSslErrors();
+  // Without "override" it refuses a second certificate with the same kind of
+  // key, which would silently replace the first.
+  if (SSL_CTX_use_cert_and_key(context, identity.leaf.get(), identity.key.get(),
+                               chain.get(),
+                               /*override=*/0) == 1) {
+    return absl::OkStatus();
+  }
+  const OpenSslError error = TakeOpenSslError();
+  if (error.ssl_reason == SSL_R_NOT_REPLACING_CERTIFICATE) {
+    return Unusable("the key of " + identity.title +
+                    " is of the same kind as that of an earlier certificate; "
+                    "give one certificate for each kind (ECDSA, RSA, Ed25519)");
+  }
+  return Unusable("OpenSSL refuses to use " + identity.title + " (" +
+                  error.reason +
+                  "); use ECDSA with P-256, or RSA with 2048 bits or more");
+}
+
 }  // namespace tlspost::tls

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/tls/openssl_handles.h"
 #include "common/tls/pem_file.h"
@@ -30,6 +31,10 @@ absl::StatusOr<Identity> LoadIdentity(OSSL_LIB_CTX* library,
                                       const CertificateSource& source,
                                       bool strict_key_permissions,
                                       std::vector<std::string>* warnings);
+
+// Lets `context` prove itself with `identity`. An error when OpenSSL finds the
+// key too weak, or when `context` has one of its kind already.
+absl::Status UseIdentity(const Identity& identity, SSL_CTX* context);
 
 // All certificates in `pem`; an error if there is none.
 absl::StatusOr<std::vector<X509Handle>> ParseCertificates(OSSL_LIB_CTX* library,

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -54,31 +55,51 @@ std::string WithLinkTarget(const std::string& path) {
   return real == nullptr ? path : std::string(real.get());
 }
 
-std::string PermissionProblem(const std::string& title, const std::string& path,
+// Who may write to the directory of a file can put another one in its place.
+// In a sticky directory that takes the owner of the file.
+std::string DirectoryProblem(const std::string& shown,
+                             const std::string& path) {
+  const size_t slash = path.rfind('/');
+  std::string directory = slash == std::string::npos ? "." : path;
+  if (slash != std::string::npos) directory.resize(slash == 0 ? 1 : slash);
+  struct stat facts = {};
+  if (stat(directory.c_str(), &facts) != 0) return "";
+  if ((facts.st_mode & (S_IWGRP | S_IWOTH)) == 0) return "";
+  if ((facts.st_mode & S_ISVTX) != 0) return "";
+  return absl::StrFormat(
+      "%s can be replaced by others, because its directory %s is open for "
+      "writing to its group or to everybody (mode %04o); close it with: chmod "
+      "go-w %s",
+      shown, directory, facts.st_mode & 07777, directory);
+}
+
+std::string PermissionProblem(const std::string& title, std::string_view secret,
+                              const std::string& path,
                               const struct stat& facts) {
   const std::string real = WithLinkTarget(path);
   const std::string shown =
       real == path ? title : title + " (a link to " + real + ")";
   if ((facts.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
     return absl::StrFormat(
-        "%s holds a private key and is open to its group or to everybody "
-        "(mode %04o); close it with: chmod 600 %s",
-        shown, facts.st_mode & 07777, real);
+        "%s holds %s and is open to its group or to everybody (mode %04o); "
+        "close it with: chmod 600 %s",
+        shown, std::string(secret), facts.st_mode & 07777, real);
   }
   if (facts.st_uid != 0 && facts.st_uid != geteuid()) {
     return absl::StrFormat(
-        "%s holds a private key and belongs to user id %d, which is neither "
-        "root nor the user that runs this process; correct it with: chown "
-        "root %s",
-        shown, facts.st_uid, real);
+        "%s holds %s and belongs to user id %d, which is neither root nor the "
+        "user that runs this process; correct it with: chown root %s",
+        shown, std::string(secret), facts.st_uid, real);
   }
-  return "";
+  const std::string problem = DirectoryProblem(shown, real);
+  return problem.empty() ? DirectoryProblem(shown, path) : problem;
 }
 
 }  // namespace
 
 absl::StatusOr<PemText> ReadPemFile(std::string_view kind,
-                                    const std::string& path) {
+                                    const std::string& path,
+                                    std::string_view secret) {
   PemText pem;
   pem.kind = std::string(kind);
   pem.name = path;
@@ -93,7 +114,10 @@ absl::StatusOr<PemText> ReadPemFile(std::string_view kind,
     return MakeStatus(absl::StatusCode::kInvalidArgument,
                       pem.title() + " is a directory; name a file in it");
   }
-  pem.permission_problem = PermissionProblem(pem.title(), path, facts);
+  pem.permission_problem = PermissionProblem(pem.title(), secret, path, facts);
+  // Growing would leave copies of a key in freed memory.
+  pem.text.reserve(
+      std::min<size_t>(static_cast<size_t>(facts.st_size) + 1, kMaxPemOctets));
   char part[4096];
   while (true) {
     const ssize_t got = read(file.get(), part, sizeof(part));

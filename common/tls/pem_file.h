@@ -24,16 +24,19 @@ struct PemText {
   std::string name;  // its path, or "given as text"
   std::string text;
   bool is_file = false;
-  // Why others than the owner may get at the file, and the remedy; "" if they
-  // may not. Looks at the file itself, not at a symbolic link to it.
+  // Why others than the owner may get at the file, or put another in its place,
+  // and the remedy; "" if they may not. Looks at the file behind symbolic
+  // links, at its directory and at that of the link.
   std::string permission_problem = "";
 
   std::string title() const { return kind + " " + name; }
 };
 
-// Reads the whole of `path`. `kind` is only for the messages.
+// Reads the whole of `path`. `kind`, and what `secret` it may hold, are only
+// for the messages.
 absl::StatusOr<PemText> ReadPemFile(std::string_view kind,
-                                    const std::string& path);
+                                    const std::string& path,
+                                    std::string_view secret = "a private key");
 
 struct PemBlock {
   std::string_view label;  // "CERTIFICATE"

@@ -6,13 +6,20 @@
 
 #include <cstring>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "common/tls/ticket_keys.h"
 #include "common/tls/tls_context.h"
+#include "common/tls/tls_wire.h"
 
 namespace tlspost::tls {
 namespace {
+
+// Null when nobody listens.
+TlsTrace* TraceOf(const SSL* ssl) {
+  return static_cast<const TlsWire*>(SSL_get_app_data(ssl))->trace.get();
+}
 
 // What OpenSSL understands.
 constexpr int kError = -1;
@@ -38,6 +45,7 @@ int OnTicketKey(SSL* ssl, unsigned char* key_name, unsigned char* iv,
                 EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int sealing) {
   const TlsContext& context = *static_cast<const TlsContext*>(
       SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  TlsTrace* const trace = TraceOf(ssl);
   const EVP_CIPHER* algorithm = context.ticket_cipher();
   if (sealing != 0) {
     const TicketKey key = context.ticket_keys().Current();
@@ -49,19 +57,32 @@ int OnTicketKey(SSL* ssl, unsigned char* key_name, unsigned char* iv,
         EVP_EncryptInit_ex2(cipher, algorithm, key.cipher_key.data(), iv,
                             nullptr) == 1 &&
         SetMacKey(mac, key);
-    return ready ? kUse : kError;
+    if (!ready) return kError;
+    if (trace != nullptr) {
+      trace->State(
+          "Issuing session ticket, session lifetime: " +
+          std::to_string(SSL_SESSION_get_timeout(SSL_get_session(ssl))));
+    }
+    return kUse;
   }
   const std::optional<TicketKeys::Found> found =
       context.ticket_keys().Find(std::string_view(
           reinterpret_cast<const char*>(key_name), sizeof(TicketKey::name)));
   // An unknown key means a full handshake, never a failed one.
-  if (!found.has_value()) return kNoTicket;
+  if (!found.has_value()) {
+    if (trace != nullptr) trace->State("Session ticket has an unknown key");
+    return kNoTicket;
+  }
   const bool ready =
       SetMacKey(mac, found->key) &&
       EVP_DecryptInit_ex2(cipher, algorithm, found->key.cipher_key.data(), iv,
                           nullptr) == 1;
   if (!ready) return kError;
-  return found->renew ? kUseAndRenew : kUse;
+  if (trace != nullptr) trace->State("Decrypting session ticket");
+  // A client's certificate is looked at again when the ticket's time is up,
+  // and not put off by a new ticket each time.
+  const bool asks = (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0;
+  return found->renew && !asks ? kUseAndRenew : kUse;
 }
 
 }  // namespace tlspost::tls

@@ -1,9 +1,10 @@
 // The keys that session tickets are sealed with (RFC 5077, RFC 8446 4.6.1).
 //
 // One object is shared by all workers, so that each resumes the sessions of
-// the others. The newest key seals; the one before it still opens, and its
-// tickets are renewed. Keys live in memory only and are wiped when dropped.
-// Safe to use from several threads.
+// the others. The first key seals; the others still open, and what they open is
+// renewed. Keys are made here and rotated, or come from a file that replicas
+// share. They live in memory only and are wiped when dropped. Safe to use from
+// several threads.
 
 #ifndef TLSPOST_COMMON_TLS_TICKET_KEYS_H_
 #define TLSPOST_COMMON_TLS_TICKET_KEYS_H_
@@ -13,7 +14,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
 
 namespace tlspost::tls {
 
@@ -30,11 +35,32 @@ struct TicketKey {
 
 class TicketKeys {
  public:
+  // More are an error: each ticket is looked up among all of them.
+  static constexpr size_t kMaxKeys = 16;
+  // Of a key in a file: the name, then the AES-256 key, then the HMAC key.
+  static constexpr size_t kKeyOctets = 16 + 32 + 32;
+
   // Fresh random keys.
   static std::shared_ptr<TicketKeys> Random();
 
-  // A new key seals from now on; the one that sealed until now opens until
-  // the next rotation.
+  // The keys in `text`: a line for each, kKeyOctets in base64; empty lines and
+  // what begins with # are left out. `title` is for the messages.
+  static absl::StatusOr<std::vector<TicketKey>> Parse(std::string_view text,
+                                                      std::string_view title);
+
+  // The same from a file. That others may read it is a warning, or an error
+  // when `strict_permissions`.
+  static absl::StatusOr<std::vector<TicketKey>> FromFile(
+      const std::string& path, bool strict_permissions,
+      std::vector<std::string>* warnings);
+
+  // The first of `keys` seals from now on, all open. At least one, at most
+  // kMaxKeys.
+  void Replace(std::vector<TicketKey> keys);
+
+  // For keys of our own: a new key seals from now on; the one that sealed until
+  // now opens until the next rotation. Called once per session lifetime it
+  // keeps every ticket good for that long.
   void Rotate();
 
   // The key to seal a new ticket with.
@@ -51,8 +77,7 @@ class TicketKeys {
   TicketKeys() = default;
 
   mutable std::mutex mutex_;
-  TicketKey current_;
-  std::optional<TicketKey> previous_;
+  std::vector<TicketKey> keys_;  // never empty
 };
 
 }  // namespace tlspost::tls

@@ -1,14 +1,14 @@
-// One worker's TLS settings: certificate, trust, policy, ticket keys.
+// One worker's TLS settings: certificates, trust, policies, ticket keys.
 //
-// Each context has an OpenSSL library context of its own, with the key loaded
-// in it: a handshake takes some 600 locks, and this way no two workers share
-// one. It is made at start or at a reload and never changes; engines keep it
-// alive, so that a reload lets old sessions end in peace. It does no I/O after
-// Create, and knows nothing of connections.
+// It is made at start or at a reload and never changes; engines keep it alive,
+// so that a reload lets old sessions end in peace. All that use it, and its
+// end, are on one thread, which need not be the one that made it. It does no
+// I/O after Create, and knows nothing of connections.
 
 #ifndef TLSPOST_COMMON_TLS_TLS_CONTEXT_H_
 #define TLSPOST_COMMON_TLS_TLS_CONTEXT_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +21,9 @@ struct ossl_lib_ctx_st;
 struct ssl_ctx_st;
 
 namespace tlspost::tls {
+
+class OcspStaples;
+class ServerTerms;
 
 class TlsContext {
  public:
@@ -35,34 +38,41 @@ class TlsContext {
   ~TlsContext();
 
   bool is_server() const { return server_; }
+  // Of the policy that holds when no other does.
   TlsVersion min_version() const { return min_version_; }
 
   // What is unwise but works, one line each.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
+  // How many certificates came from the CA file (or text); what is in a CA
+  // directory is not counted.
+  size_t trusted_authorities() const { return trusted_authorities_; }
+
   // For common/tls only.
   ssl_ctx_st* ssl_context() const { return ssl_context_; }
-  ossl_lib_ctx_st* library() const { return library_; }
+  ossl_lib_ctx_st* library() const { return library_->get(); }
+  const ServerTerms& server_terms() const { return *server_terms_; }
   const TicketKeys& ticket_keys() const { return *ticket_keys_; }
   const evp_cipher_st* ticket_cipher() const { return ticket_cipher_; }
 
  private:
-  TlsContext(bool server, TlsVersion min_version);
+  TlsContext(bool server, TlsVersion min_version,
+             std::shared_ptr<TlsLibrary> library);
 
   absl::Status ApplyServer(const ServerTlsOptions& options);
   absl::Status ApplyClient(const ClientTlsOptions& options);
-  absl::Status AddIdentity(const CertificateSource& source,
-                           bool strict_key_permissions);
-  absl::Status AddTrust(const std::string& ca_file, const std::string& ca_path,
-                        const std::string& ca_pem);
-  absl::Status UseTickets(std::shared_ptr<TicketKeys> keys);
+  absl::Status UseTickets(const ServerTlsOptions& options);
 
   const bool server_;
   const TlsVersion min_version_;
-  ossl_lib_ctx_st* library_ = nullptr;  // freed last
+  const std::shared_ptr<TlsLibrary> library_;  // goes last
   ssl_ctx_st* ssl_context_ = nullptr;
   evp_cipher_st* ticket_cipher_ = nullptr;  // fetched once, used per ticket
   std::shared_ptr<TicketKeys> ticket_keys_;
+  std::vector<ssl_ctx_st*> named_contexts_;    // server_terms_ points to them
+  std::unique_ptr<ServerTerms> server_terms_;  // null for a client
+  std::unique_ptr<OcspStaples> staples_;       // null when there are none
+  size_t trusted_authorities_ = 0;
   std::vector<std::string> warnings_;
 };
 

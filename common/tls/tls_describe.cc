@@ -4,6 +4,8 @@
 #include <openssl/objects.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include <vector>
 
@@ -104,11 +106,40 @@ std::string CommonName(const X509_NAME* name) {
   return text;
 }
 
+// A session is resumed without a look at the certificate's dates.
+bool IsInDate(const X509* certificate) {
+  return X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0 &&
+         X509_cmp_current_time(X509_get0_notBefore(certificate)) < 0;
+}
+
+bool ChainIsTrusted(const SSL* ssl) {
+  switch (SSL_get_verify_result(ssl)) {
+    case X509_V_OK:
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Looked at anew, because a session is resumed without a look at the name.
+bool HasExpectedName(SSL* ssl, X509* peer) {
+  X509_VERIFY_PARAM* expected = SSL_get0_param(ssl);
+  const char* host = X509_VERIFY_PARAM_get0_host(expected, 0);
+  if (host != nullptr) return X509_check_host(peer, host, 0, 0, nullptr) == 1;
+  char* address = X509_VERIFY_PARAM_get1_ip_asc(expected);
+  if (address == nullptr) return false;
+  const bool found = X509_check_ip_asc(peer, address, 0) == 1;
+  OPENSSL_free(address);
+  return found;
+}
+
 void FillPeerCertificate(SSL* ssl, TlsDescription& out) {
   const bool server = SSL_is_server(ssl) == 1;
   const bool asked =
       !server || (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0;
-  const X509* peer = SSL_get0_peer_certificate(ssl);
+  X509* peer = SSL_get0_peer_certificate(ssl);
   if (peer == nullptr) {
     out.peer_certificate =
         asked ? PeerCertificate::kNotPresented : PeerCertificate::kNotRequested;
@@ -116,9 +147,9 @@ void FillPeerCertificate(SSL* ssl, TlsDescription& out) {
   }
   out.peer_cn = CommonName(X509_get_subject_name(peer));
   out.peer_issuer_cn = CommonName(X509_get_issuer_name(peer));
-  if (SSL_get_verify_result(ssl) != X509_V_OK) {
+  if (!ChainIsTrusted(ssl) || !IsInDate(peer)) {
     out.peer_certificate = PeerCertificate::kUntrusted;
-  } else if (SSL_get0_peername(ssl) != nullptr) {
+  } else if (!server && HasExpectedName(ssl, peer)) {
     out.peer_certificate = PeerCertificate::kVerified;
   } else {
     out.peer_certificate = PeerCertificate::kTrusted;
@@ -133,6 +164,8 @@ TlsDescription DescribeConnection(SSL* ssl) {
   const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
   if (cipher != nullptr) {
     out.cipher = SSL_CIPHER_get_name(cipher);
+    const char* iana = SSL_CIPHER_standard_name(cipher);
+    if (iana != nullptr) out.iana_cipher = iana;
     out.used_bits = SSL_CIPHER_get_bits(cipher, &out.algorithm_bits);
   }
   out.reused = SSL_session_reused(ssl) == 1;

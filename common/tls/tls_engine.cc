@@ -12,6 +12,7 @@
 #include "common/tls/openssl_error.h"
 #include "common/tls/openssl_handles.h"
 #include "common/tls/tls_describe.h"
+#include "common/tls/tls_trace.h"
 #include "common/tls/tls_wire.h"
 
 namespace tlspost::tls {
@@ -46,6 +47,8 @@ TlsEngine::State& TlsEngine::Begin() {
   wire.input = &input_;
   wire.read_budget =
       context_->is_server() ? kMaxClientHelloOctets : kMaxHandshakeOctets;
+  wire.minimum_version = static_cast<uint16_t>(context_->min_version());
+  wire.policy_candidates = policy_candidates_;
   ClearOpenSslErrors();
   state_->ssl.reset(SSL_new(context_->ssl_context()));
   SSL* ssl = state_->ssl.get();
@@ -61,11 +64,36 @@ TlsEngine::State& TlsEngine::Begin() {
   return *state_;
 }
 
+void TlsEngine::SetPolicyCandidates(uint32_t mask) {
+  TLSPOST_REQUIRE(context_->is_server() && state_ == nullptr);
+  policy_candidates_ = mask;
+}
+
+int TlsEngine::applied_policy() const {
+  TLSPOST_REQUIRE(established());
+  return state_->wire.applied_policy;
+}
+
+void TlsEngine::SetTrace(std::unique_ptr<TlsTrace> trace) {
+  if (trace == nullptr && state_ == nullptr) return;
+  State& state = Begin();
+  TraceStates(state.ssl.get(), trace != nullptr);
+  state.wire.trace = std::move(trace);
+}
+
 void TlsEngine::SetServerName(const std::string& name) {
   TLSPOST_REQUIRE(!context_->is_server() && !established());
+  TLSPOST_REQUIRE(!name.empty() && name.size() <= kMaxServerName);
   SSL* ssl = Begin().ssl.get();
-  TLSPOST_CHECK(SSL_set_tlsext_host_name(ssl, name.c_str()) == 1);
-  TLSPOST_CHECK(SSL_set1_host(ssl, name.c_str()) == 1);
+  // RFC 6066 section 3: no address, and no trailing dot, in SNI.
+  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str()) == 1) {
+    return;
+  }
+  ClearOpenSslErrors();
+  std::string sent = name;
+  if (sent.size() > 1 && sent.back() == '.') sent.pop_back();
+  TLSPOST_CHECK(SSL_set_tlsext_host_name(ssl, sent.c_str()) == 1);
+  TLSPOST_CHECK(SSL_set1_host(ssl, sent.c_str()) == 1);
 }
 
 void TlsEngine::SetSession(const TlsSession& session) {
@@ -91,7 +119,12 @@ TlsEngine::Step TlsEngine::Handshake() {
   const int result = SSL_do_handshake(state.ssl.get());
   if (result != 1) return AfterCall(result);
   state.wire.handshake_done = true;
-  state.wire.read_budget = std::numeric_limits<size_t>::max();
+  state.wire.control_credit =
+      static_cast<int64_t>(kMaxControlMessages * kOctetsPerControlMessage);
+  if (context_->is_server()) {
+    // The stapled response was a copy, and nobody needs it any more.
+    SSL_set_tlsext_status_ocsp_resp(state.ssl.get(), nullptr, 0);
+  }
   return Step::kDone;
 }
 
@@ -118,7 +151,7 @@ TlsEngine::Step TlsEngine::Read(char* out, size_t capacity, size_t* got) {
       return step;
     }
     *got += part;
-    state.wire.plaintext_received += part;
+    state.wire.control_credit += static_cast<int64_t>(part);
   }
   // What came before the end is given out first.
   if (*got > 0) return Step::kDone;
@@ -186,7 +219,7 @@ TlsEngine::Step TlsEngine::FailAs(std::optional<TlsFailure> known) {
   facts.ssl_reason = error.ssl_reason;
   facts.reason = std::move(error.reason);
   facts.offered_version = state.wire.offered_version;
-  facts.minimum_version = static_cast<uint16_t>(context_->min_version());
+  facts.minimum_version = state.wire.minimum_version;
   const TlsFailure failure = known.has_value() ? *known : Classify(facts);
   if (failure == TlsFailure::kNothingShared) {
     facts.offered = DescribeOffer(state.ssl.get());

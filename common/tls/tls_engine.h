@@ -12,7 +12,7 @@
 // That also holds after kFailed: the output is then the alert that tells the
 // peer why.
 //
-// Memory: 48 octets until a server has seen the first octet from its client
+// Memory: 56 octets until a server has seen the first octet from its client
 // (or a client starts), then libssl's 44 KB while the handshake is under way
 // and 14 KB afterwards. Output is on the heap only while there is some.
 
@@ -33,6 +33,8 @@
 #include "common/tls/tls_session.h"
 
 namespace tlspost::tls {
+
+class TlsTrace;
 
 class TlsEngine {
  public:
@@ -58,14 +60,29 @@ class TlsEngine {
   static constexpr uint64_t kMaxControlMessages = 16;
   static constexpr uint64_t kOctetsPerControlMessage = uint64_t{1} << 20;
 
+  // RFC 1035 section 2.3.4.
+  static constexpr size_t kMaxServerName = 255;
+
   explicit TlsEngine(std::shared_ptr<TlsContext> context);
   TlsEngine(const TlsEngine&) = delete;
   TlsEngine& operator=(const TlsEngine&) = delete;
   ~TlsEngine();
 
+  // Server only, before the first Handshake: which policies of the context may
+  // apply to this client. Bit i stands for ServerTlsOptions::policies[i]; the
+  // first one whose names fit what the client asks for does apply.
+  void SetPolicyCandidates(uint32_t mask);
+  // The one that applied, once established; -1: none did.
+  int applied_policy() const;
+
+  // Tells `trace` from now on what goes on; null: nobody. Begins the
+  // connection's state at once.
+  void SetTrace(std::unique_ptr<TlsTrace> trace);
+
   // Client only, before the first Handshake: the name to ask for (SNI), which
-  // the certificate must have if the context verifies; and a session to try
-  // to resume.
+  // the certificate must have if the context verifies; an IP address is looked
+  // for in the certificate and not asked for. And a session with that server to
+  // try to resume. A name has 1 to kMaxServerName octets.
   void SetServerName(const std::string& name);
   void SetSession(const TlsSession& session);
 
@@ -128,6 +145,7 @@ class TlsEngine {
   const std::shared_ptr<TlsContext> context_;
   std::unique_ptr<State> state_;  // made at the first octet
   std::string_view input_;
+  uint32_t policy_candidates_ = 0;
   bool eof_ = false;
 };
 

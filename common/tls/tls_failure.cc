@@ -29,6 +29,7 @@ std::string ExplainAlert(const TlsFailureFacts& facts) {
   std::string text =
       absl::StrFormat("%s ended the connection with TLS alert %d (%s)",
                       Peer(facts), alert, SSL_alert_desc_string_long(alert));
+  if (facts.established) return text;
   switch (alert) {
     case SSL_AD_BAD_CERTIFICATE:
     case SSL_AD_CERTIFICATE_EXPIRED:

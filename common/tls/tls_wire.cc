@@ -2,12 +2,20 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "common/base/check.h"
 #include "common/tls/tls_engine.h"
 
 namespace tlspost::tls {
 namespace {
+
+// The octets that libssl may read now.
+size_t Allowed(const TlsWire& wire) {
+  if (wire.over_limit) return 0;
+  return wire.handshake_done ? std::numeric_limits<size_t>::max()
+                             : wire.read_budget;
+}
 
 int ReadWire(BIO* bio, char* out, size_t capacity, size_t* got) {
   BIO_clear_retry_flags(bio);
@@ -17,19 +25,20 @@ int ReadWire(BIO* bio, char* out, size_t capacity, size_t* got) {
     BIO_set_retry_read(bio);
     return 0;
   }
-  const size_t size =
-      std::min({wire.input->size(), capacity, wire.read_budget});
-  if (size == 0) {
+  const size_t allowed = Allowed(wire);
+  if (allowed == 0) {
     wire.over_limit = true;
     return 0;  // without the retry flag: an error
   }
+  const size_t size = std::min({wire.input->size(), capacity, allowed});
   if (!wire.saw_input) {
     wire.saw_input = true;
     wire.first_octet = static_cast<uint8_t>(wire.input->front());
   }
   std::memcpy(out, wire.input->data(), size);
+  if (wire.trace != nullptr) wire.trace->Wire(false, {out, size});
   wire.input->remove_prefix(size);
-  wire.read_budget -= size;
+  if (!wire.handshake_done) wire.read_budget -= static_cast<uint32_t>(size);
   *got = size;
   return 1;
 }
@@ -44,6 +53,7 @@ int WriteWire(BIO* bio, const char* data, size_t size, size_t* taken) {
     return 0;
   }
   wire.output.append(data, *taken);
+  if (wire.trace != nullptr) wire.trace->Wire(true, {data, *taken});
   if (!wire.answered) {
     // The first flight is out: a ClientHello of an allowed size was read (or
     // it is ours), and the rest of the handshake may now come.
@@ -78,13 +88,9 @@ const BIO_METHOD* WireMethod() {
 }
 
 void CountControlMessage(TlsWire& wire) {
-  ++wire.control_messages;
-  const uint64_t earned =
-      wire.plaintext_received / TlsEngine::kOctetsPerControlMessage;
-  if (wire.control_messages > TlsEngine::kMaxControlMessages + earned) {
-    wire.read_budget = 0;
-    wire.over_limit = true;
-  }
+  wire.control_credit -=
+      static_cast<int64_t>(TlsEngine::kOctetsPerControlMessage);
+  if (wire.control_credit < 0) wire.over_limit = true;
 }
 
 // Sees every record header, handshake message and alert. A KeyUpdate counts
@@ -103,28 +109,6 @@ void OnMessage(int is_write, int, int content_type, const void* data,
   if (key_update || refusal) CountControlMessage(*wire);
 }
 
-// Notes the newest version that the client offers, before libssl decides
-// whether it will do.
-int OnClientHello(SSL* ssl, int*, void*) {
-  TlsWire& wire = *static_cast<TlsWire*>(SSL_get_app_data(ssl));
-  wire.offered_version =
-      static_cast<uint16_t>(SSL_client_hello_get0_legacy_version(ssl));
-  const unsigned char* list = nullptr;
-  size_t size = 0;
-  // RFC 8446 section 4.2.1: one octet of length, then two per version; when
-  // it is there, the legacy version says nothing.
-  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &list,
-                                &size) == 1) {
-    for (size_t at = 1; at + 1 < size; at += 2) {
-      // RFC 8701: values like 0x7a7a are there to be ignored.
-      if (list[at] != 3) continue;
-      const auto version = static_cast<uint16_t>(list[at] << 8 | list[at + 1]);
-      wire.offered_version = std::max(wire.offered_version, version);
-    }
-  }
-  return SSL_CLIENT_HELLO_SUCCESS;
-}
-
 }  // namespace
 
 BioHandle NewWireBio(OSSL_LIB_CTX* library, TlsWire* wire) {
@@ -136,7 +120,6 @@ BioHandle NewWireBio(OSSL_LIB_CTX* library, TlsWire* wire) {
 
 void WatchWire(SSL_CTX* context) {
   SSL_CTX_set_msg_callback(context, &OnMessage);
-  SSL_CTX_set_client_hello_cb(context, &OnClientHello, nullptr);
 }
 
 }  // namespace tlspost::tls

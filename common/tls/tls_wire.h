@@ -10,11 +10,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "common/tls/openssl_handles.h"
+#include "common/tls/tls_trace.h"
 
 namespace tlspost::tls {
 
@@ -23,9 +24,16 @@ struct TlsWire {
   std::string_view* input = nullptr;  // the engine's; shrinks as it is read
   std::string output;                 // ciphertext the owner has not taken
 
-  // Octets libssl may still read; at 0 it gets a hard error instead. It is
-  // how a limit ends a connection from within any call.
-  size_t read_budget = std::numeric_limits<size_t>::max();
+  // Messages after the handshake that cost us and bring the peer nothing
+  // (KeyUpdates, and renegotiations we refused) are paid for with plaintext:
+  // octets of it that are still to its credit.
+  int64_t control_credit = 0;
+  std::unique_ptr<TlsTrace> trace;  // null: nobody wants to know
+
+  // Octets libssl may still read during the handshake; at 0 it gets a hard
+  // error instead. It is how a limit ends a connection from within any call.
+  uint32_t read_budget = 0;
+  uint32_t policy_candidates = 0;  // bit i: ServerTlsOptions::policies[i]
   bool over_limit = false;
   bool answered = false;  // something was written
   bool handshake_done = false;
@@ -34,11 +42,10 @@ struct TlsWire {
   uint8_t first_octet = 0;
   // The newest version the ClientHello offers; 0: no ClientHello was parsed.
   uint16_t offered_version = 0;
-
-  // Messages after the handshake that cost us and bring the peer nothing:
-  // KeyUpdates, and renegotiations we refused.
-  uint64_t control_messages = 0;
-  uint64_t plaintext_received = 0;
+  // Of the policy that applies; known for sure after the ClientHello.
+  uint16_t minimum_version = 0;
+  bool terms_applied = false;
+  int8_t applied_policy = -1;  // its index; -1: none of them
 };
 
 // Appends nothing beyond this; libssl is then told to try again later. Above

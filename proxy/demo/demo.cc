@@ -91,9 +91,6 @@ class Demo {
       : loop_(loop),
         keep_(keep),
         sink_(loop, SinkMta::Options()),
-        slots_(settings_.backend_max_connections, /*workers=*/1),
-        connections_(settings_.max_connections),
-        shared_{settings_, listen_, backend_, log_, slots_, connections_},
         tasks_(loop) {
     settings_.hostname = "mx.demo.example";
   }
@@ -108,18 +105,20 @@ class Demo {
       received_ = message;
       if (shown_) PrintMessage(message);
     });
-    backend_.push_back(sink_.local());
-    listen_.push_back(*any_port);
+    backend_ = sink_.local();
+    shared_ = std::make_unique<WorkerShared>(
+        settings_, std::vector<io::Endpoint>{backend_}, /*workers=*/1, log_);
 
     tls::SelfSigned certificate = tls::GenerateSelfSigned(settings_.hostname);
     tls::ServerTlsOptions options;
-    options.cert_pem = std::move(certificate.cert_pem);
-    options.key_pem = std::move(certificate.key_pem);
+    options.certificates.push_back({"", "", std::move(certificate.cert_pem),
+                                    std::move(certificate.key_pem)});
     auto context = tls::TlsContext::CreateServer(options);
     if (!context.ok()) return context.status();
-    worker_ =
-        std::make_unique<Worker>(loop_, shared_, *std::move(context), "DEMO");
-    const absl::Status worker_listens = worker_->Listen();
+    worker_ = std::make_unique<Worker>(
+        loop_, *shared_, WorkerTls{*std::move(context), nullptr}, "DEMO");
+    const absl::Status worker_listens =
+        worker_->Listen({{*any_port, /*implicit_tls=*/false}});
     if (!worker_listens.ok()) return worker_listens;
     worker_->Start();
     tasks_.Spawn(Show());
@@ -132,12 +131,12 @@ class Demo {
 
  private:
   Task<void> Show() {
-    const io::Endpoint front = worker_->listening().front();
+    const io::Endpoint front = worker_->listening().front().endpoint;
     std::printf(
         "tlspost listens on %s with a throw-away certificate;\n"
         "behind it, in plaintext, a mail server on %s.\n\nA client sends one "
         "message:\n",
-        front.ToString().c_str(), backend_.front().ToString().c_str());
+        front.ToString().c_str(), backend_.ToString().c_str());
     // The first greeting then offers what the mail server offers.
     for (const io::Time end = loop_.Now() + kStopTimeout;
          !worker_->pool().capabilities().has_value() && loop_.Now() < end;) {
@@ -182,11 +181,8 @@ class Demo {
   SinkMta sink_;
   SinkMta::Message received_;
   bool shown_ = false;
-  SlotBudget slots_;
-  ConnectionLimit connections_;
-  std::vector<io::Endpoint> listen_;
-  std::vector<io::Endpoint> backend_;
-  WorkerShared shared_;
+  io::Endpoint backend_;
+  std::unique_ptr<WorkerShared> shared_;
   std::unique_ptr<Worker> worker_;
   absl::Status result_;
   io::TaskGroup tasks_;

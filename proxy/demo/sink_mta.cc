@@ -10,6 +10,8 @@
 #include "common/base/co_try.h"
 #include "common/base/intrusive_list.h"
 #include "common/smtp/text.h"
+#include "common/tls/tls_stream.h"
+#include "proxy/demo/sink_sasl.h"
 
 namespace tlspost {
 namespace {
@@ -30,12 +32,25 @@ std::string PathOf(std::string_view line) {
   return std::string(line.substr(open + 1, close - open - 1));
 }
 
+// "MAIL FROM:<a@b> AUTH=c" gives "c".
+std::string AuthParameterOf(std::string_view line) {
+  while (!line.empty()) {
+    const std::string_view word = smtp::TakeWord(line);
+    if (smtp::StartsWithIgnoreCase(word, "AUTH=")) {
+      return std::string(word.substr(5));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 class SinkMta::Conversation : public ListNode<Conversation> {
  public:
   Conversation(SinkMta& sink, std::unique_ptr<io::Stream> stream, int number)
-      : sink_(sink), stream_(std::move(stream)) {
+      : sink_(sink),
+        stream_(std::move(stream)),
+        sasl_(sink.options_.passwords) {
     message_.connection = number;
   }
 
@@ -55,11 +70,11 @@ class SinkMta::Conversation : public ListNode<Conversation> {
     co_return absl::OkStatus();
   }
 
-  void Close() { stream_->Close(); }
+  void Close() { stream_.transport().Close(); }
 
  private:
   Task<absl::Status> Fill() {
-    auto chunk = co_await stream_->Read(io::kNever);
+    auto chunk = co_await stream_.Read(io::kNever);
     if (!chunk.ok()) co_return chunk.status();
     if (chunk->empty()) co_return absl::OutOfRangeError("end of input");
     input_ += chunk->view();
@@ -76,10 +91,20 @@ class SinkMta::Conversation : public ListNode<Conversation> {
       }
       in_data_ = false;
     }
+    if (sasl_.in_exchange()) {
+      absl::Status heard = co_await Answer("RESPONSE", line);
+      co_return heard;
+    }
     std::string_view rest = line;
     const std::string verb = UpperCase(smtp::TakeWord(rest));
-    absl::Status answered = co_await Answer(verb, line);
-    co_return answered;
+    CO_TRY(co_await Answer(verb, line));
+    if (!starting_tls_) co_return absl::OkStatus();
+    starting_tls_ = false;
+    input_.clear();
+    absl::Status shaken =
+        co_await stream_.StartTls(sink_.options_.tls, io::kNever);
+    message_.tls = true;
+    co_return shaken;
   }
 
   Task<absl::Status> Answer(std::string_view verb, std::string_view line) {
@@ -94,13 +119,15 @@ class SinkMta::Conversation : public ListNode<Conversation> {
     }
     std::string reply;
     if (misdeed.has_value() && !misdeed->normal) {
+      sasl_.GoOn(/*challenged=*/misdeed->reply.starts_with("334"));
       reply = std::move(misdeed->reply);
       closing_ = misdeed->close;
     } else {
       reply = NormalReply(verb, line);
     }
+    starting_tls_ = verb == "STARTTLS" && reply.starts_with("220");
     if (reply.empty()) co_return absl::OkStatus();
-    absl::Status written = co_await stream_->Write(reply, io::kNever);
+    absl::Status written = co_await stream_.Write(reply, io::kNever);
     co_return written;
   }
 
@@ -110,6 +137,8 @@ class SinkMta::Conversation : public ListNode<Conversation> {
     if (verb == "CONNECT") return "220 sink.example ESMTP\r\n";
     if (verb == "EHLO" || verb == "HELO") return Hello(verb, line);
     if (verb == "XCLIENT") return Identify(line);
+    if (verb == "AUTH") return Auth(line);
+    if (verb == "RESPONSE") return Authenticated(sasl_.Hear(line));
     if (verb == "MAIL") return Mail(line);
     if (verb == "RCPT") return Rcpt(line);
     if (verb == "DATA") return Data();
@@ -119,6 +148,9 @@ class SinkMta::Conversation : public ListNode<Conversation> {
       return Reply("250 2.0.0 Ok");
     }
     if (verb == "NOOP") return Reply("250 2.0.0 Ok");
+    if (verb == "STARTTLS" && MayStartTls()) {
+      return Reply("220 2.0.0 Ready to start TLS");
+    }
     if (verb == "QUIT") {
       closing_ = true;
       return Reply("221 2.0.0 Bye");
@@ -138,18 +170,27 @@ class SinkMta::Conversation : public ListNode<Conversation> {
   std::string Hello(std::string_view verb, std::string_view line) {
     ForgetTransaction();
     message_.helo = std::string(line.substr(std::min<size_t>(5, line.size())));
+    if (identified_) message_.client["HELO"] = message_.helo;
     if (verb == "HELO") return "250 sink.example\r\n";
     std::string reply = "250-sink.example\r\n";
     if (sink_.options_.pipelining) reply += "250-PIPELINING\r\n";
     if (sink_.options_.enhanced_status_codes) {
       reply += "250-ENHANCEDSTATUSCODES\r\n";
     }
+    if (MayStartTls()) reply += "250-STARTTLS\r\n";
     if (MayIdentify()) {
       reply +=
           "250-XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR "
           "DESTPORT\r\n";
     }
+    if (!sink_.options_.auth.empty()) {
+      reply += "250-AUTH " + sink_.options_.auth + "\r\n";
+    }
     return reply + "250-8BITMIME\r\n250-DSN\r\n250 SIZE 0\r\n";
+  }
+
+  bool MayStartTls() const {
+    return sink_.options_.tls != nullptr && !message_.tls;
   }
 
   bool MayIdentify() const {
@@ -170,6 +211,7 @@ class SinkMta::Conversation : public ListNode<Conversation> {
       return Reply("550 5.7.0 Error: insufficient authorization");
     }
     identified_ = true;
+    message_.user.clear();
     // Postfix forgets these when they are left out, and keeps the others.
     for (const char* name : {"HELO", "PROTO", "LOGIN"}) {
       message_.client.erase(name);
@@ -190,10 +232,28 @@ class SinkMta::Conversation : public ListNode<Conversation> {
     return "220 sink.example ESMTP\r\n";
   }
 
+  std::string Auth(std::string_view line) {
+    if (sink_.options_.auth.empty()) {
+      return Reply("503 5.5.1 Error: authentication not enabled");
+    }
+    if (in_mail_) return Reply("503 5.5.1 Error: MAIL transaction in progress");
+    if (!message_.user.empty()) {
+      return Reply("503 5.5.1 Error: already authenticated");
+    }
+    smtp::TakeWord(line);
+    return Authenticated(sasl_.Begin(line));
+  }
+
+  std::string Authenticated(std::string_view reply) {
+    if (reply.starts_with("235")) message_.user = sasl_.user();
+    return Reply(reply);
+  }
+
   std::string Mail(std::string_view line) {
     if (in_mail_) return Reply("503 5.5.1 Error: nested MAIL command");
     in_mail_ = true;
     message_.sender = PathOf(line);
+    message_.auth_parameter = AuthParameterOf(line);
     return Reply("250 2.1.0 Ok");
   }
 
@@ -227,9 +287,11 @@ class SinkMta::Conversation : public ListNode<Conversation> {
   }
 
   SinkMta& sink_;
-  const std::unique_ptr<io::Stream> stream_;
+  tls::TlsStream stream_;
   std::string input_;
-  Message message_;  // under way; `client` and `helo` last longer
+  SinkSasl sasl_;
+  Message message_;  // under way; `client`, `helo`, `user` and `tls` stay
+  bool starting_tls_ = false;
   bool identified_ = false;
   bool in_mail_ = false;
   bool in_data_ = false;

@@ -24,6 +24,7 @@
 #include "common/io/listener.h"
 #include "common/io/loop.h"
 #include "common/io/task_group.h"
+#include "common/tls/tls_context.h"
 
 namespace tlspost {
 
@@ -35,6 +36,10 @@ class SinkMta {
     Xclient xclient = Xclient::kMany;
     bool pipelining = true;
     bool enhanced_status_codes = true;
+    std::shared_ptr<tls::TlsContext> tls;  // null: no STARTTLS
+    // The mechanisms it offers, of PLAIN, LOGIN and X-STEPS; "": no AUTH.
+    std::string auth;
+    std::map<std::string, std::string> passwords;  // by user name
   };
 
   // A message as it came over the wire, dots still stuffed, its end left out.
@@ -45,13 +50,18 @@ class SinkMta {
     std::string data;
     // What XCLIENT said, by upper-case attribute name; "" for [UNAVAILABLE].
     std::map<std::string, std::string> client;
-    std::string helo;  // of EHLO, or of XCLIENT if that was later
+    std::string helo;            // of EHLO, or of XCLIENT if that was later
+    bool tls = false;            // it came under TLS
+    std::string user;            // authenticated on this connection; "": nobody
+    std::string auth_parameter;  // of MAIL; "": none
   };
 
   // Something a connection is about to answer.
   struct Event {
     int connection = 0;
-    std::string_view verb;  // "CONNECT", "EHLO", ..., "DATA", "." for the end
+    // "CONNECT", "EHLO", ..., "DATA", "." for the end, "RESPONSE" to a
+    // challenge of AUTH.
+    std::string_view verb;
     std::string_view line;
   };
   // What it does instead of its normal answer.

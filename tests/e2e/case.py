@@ -140,12 +140,23 @@ class Case(unittest.TestCase):
             ) from None
 
     def assert_received(
-        self, field, helo, client, protocol, recipient, tls=None, bits=None
+        self,
+        field,
+        helo,
+        client,
+        protocol,
+        recipient,
+        tls=None,
+        bits=None,
+        certificate="No client certificate requested",
+        reused=False,
     ):
         """The field is our Received header in Postfix's exact layout.
 
         client is the address, protocol the word after "with", tls the pair of
-        TLS protocol and cipher, or None for none.
+        TLS protocol and cipher, or None for none; certificate is the text of
+        the client certificate's clause, reused whether the session is an
+        earlier one's: then nothing was signed.
         """
         lines = [
             r"Received: from %s \(unknown \[%s\]\)"
@@ -164,11 +175,22 @@ class Case(unittest.TestCase):
                 lines.append(clause)
                 lines.append(
                     r"\t key-exchange \S+(?: \([^()]+\))?"
-                    r" server-signature \S+ \([^()]+\) server-digest \S+\)"
+                    + (
+                        ""
+                        if reused
+                        else r" server-signature \S+ \([^()]+\)"
+                        r" server-digest \S+"
+                    )
                 )
+                if certificate.startswith("Client CN") and not reused:
+                    lines.append(
+                        r"\t client-signature \S+ \([^()]+\)"
+                        r" client-digest \S+"
+                    )
+                lines[-1] += r"\)"
             else:
                 lines.append(clause + r"\)")
-            lines.append(r"\t\(No client certificate requested\)")
+            lines.append(r"\t\(%s\)" % re.escape(certificate))
         end = r"by %s \([^()]+\) with %s id [^\s;]+" % (
             re.escape(proxy.HOSTNAME),
             protocol,

@@ -250,10 +250,13 @@ def unpack(*packages):
     return tree
 
 
-def program(name):
-    """Path and environment (None: ours) of a program, unpacked if need be."""
+def program(name, *packages):
+    """Path and environment (None: ours) of a program, unpacked if need be.
+
+    It is in the first of the packages, by default in the one of its name.
+    """
     path = shutil.which(name)
     if path is not None:
         return path, None
-    tree = unpack(name)
+    tree = unpack(*packages or [name])
     return tree.path("usr/bin", name), tree.environment()

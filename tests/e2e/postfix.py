@@ -19,6 +19,12 @@ Listeners (`Postfix.ports`):
           small message_size_limit
   tls     no XCLIENT, and STARTTLS with the RSA certificate: what tlspost
           imitates
+  ccert   like tls, and asks for client certificates
+  secure  like reuse, with STARTTLS and a certificate for backend.test and
+          localhost: a backend that tlspost reaches through TLS
+  expired like secure, with a certificate that has expired
+  sasl    like reuse, with AUTH (dovecot_auth.py knows the passwords); takes
+          mail from authenticated clients only
 
 Recipients decide what happens to them: refused* gets 550, later* gets 450, and
 anything else is accepted.
@@ -39,6 +45,7 @@ import tempfile
 import time
 
 import debian
+import dovecot_auth
 import util
 
 # Postfix insists on an owner and a group that nobody else uses. Its own ones
@@ -329,6 +336,40 @@ _MASTER_CF = """\
   -o smtpd_tls_received_header=yes
   -o smtpd_tls_cert_file={certificate}
   -o smtpd_tls_key_file={key}
+127.0.0.1:{ccert} inet n - n - - smtpd
+  -o syslog_name=postfix/ccert
+  -o smtpd_tls_security_level=may
+  -o smtpd_tls_loglevel=1
+  -o smtpd_tls_received_header=yes
+  -o smtpd_tls_ask_ccert=yes
+  -o smtpd_tls_CAfile={authority}
+  -o smtpd_tls_cert_file={certificate}
+  -o smtpd_tls_key_file={key}
+127.0.0.1:{secure} inet n - n - - smtpd
+  -o syslog_name=postfix/secure
+  -o smtpd_authorized_xclient_hosts=0.0.0.0/0,[::]/0
+  -o smtpd_tls_security_level=may
+  -o smtpd_tls_loglevel=1
+  -o smtpd_tls_received_header=yes
+  -o smtpd_tls_chain_files={secure_chain}
+127.0.0.1:{expired} inet n - n - - smtpd
+  -o syslog_name=postfix/expired
+  -o smtpd_authorized_xclient_hosts=0.0.0.0/0,[::]/0
+  -o smtpd_tls_security_level=may
+  -o smtpd_tls_loglevel=1
+  -o smtpd_tls_received_header=yes
+  -o smtpd_tls_chain_files={expired_chain}
+127.0.0.1:{sasl} inet n - n - - smtpd
+  -o syslog_name=postfix/sasl
+  -o smtpd_authorized_xclient_hosts=0.0.0.0/0,[::]/0
+  -o smtpd_soft_error_limit=100000
+  -o smtpd_hard_error_limit=100000
+  -o smtpd_junk_command_limit=100000
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_sasl_type=dovecot
+  -o smtpd_sasl_path=inet:127.0.0.1:{auth_port}
+  -o smtpd_sasl_authenticated_header=yes
+  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
 cleanup unix n - n - 0 cleanup
 rewrite unix - - n - - trivial-rewrite
 anvil unix - - n - 1 anvil
@@ -364,7 +405,18 @@ _QUEUE_DIRECTORIES = (
     ]
 )
 
-LISTENERS = ("reuse", "single", "plain", "strict", "tls")
+LISTENERS = (
+    "reuse",
+    "single",
+    "plain",
+    "strict",
+    "tls",
+    "ccert",
+    "secure",
+    "expired",
+    "sasl",
+)
+_BACKEND_NAMES = "DNS:backend.test, DNS:localhost"
 
 
 class Postfix:
@@ -384,6 +436,7 @@ class Postfix:
         self.log_path = os.path.join(self.top, "maillog")
         self._process = None
         self._watcher = None
+        self._auth = dovecot_auth.AuthServer()
         try:
             self._configure(certificates)
         except OSError as error:
@@ -425,7 +478,16 @@ class Postfix:
             "size_limit": SMALL_SIZE_LIMIT,
             "certificate": certificates.path("rsa.chain.pem"),
             "key": certificates.path("rsa.key"),
+            "authority": certificates.path("root.pem"),
+            "auth_port": self._auth.port,
         }
+        for name, days in (("secure", (-1, 2)), ("expired", (-9, -1))):
+            certificates.issue(
+                "backend-" + name, names=_BACKEND_NAMES, days=days
+            )
+            limits[name + "_chain"] = certificates.path(
+                "backend-" + name + ".combined.pem"
+            )
         for name, text in (
             ("main.cf", _MAIN_CF.format(**values)),
             ("master.cf", _MASTER_CF.format(**limits, **self.ports)),
@@ -526,6 +588,7 @@ class Postfix:
 
     def close(self):
         self.stop()
+        self._auth.close()
         shutil.rmtree(self.top, ignore_errors=True)
 
     # What a test asks.

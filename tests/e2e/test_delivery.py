@@ -2,16 +2,15 @@
 
 import os
 import re
-import select
 import shutil
 import smtplib
 import ssl
 import subprocess
 import tempfile
-import time
 
 import case
 import debian
+import dialogue
 import smtpclient
 import util
 
@@ -40,60 +39,6 @@ _COMMANDS = (
     r"disconnect from unknown\[127\.0\.0\.1\] "
     r"ehlo=2 starttls=1 mail=1 rcpt=1 data=1 quit=1 commands=7$"
 )
-
-
-class Dialogue:
-    """A program that is spoken to on its standard input and output."""
-
-    def __init__(self, command, environment):
-        self._process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        self._unread = b""
-
-    def expect(self, pattern, timeout=20):
-        """Reads until a line matches."""
-        deadline = time.monotonic() + timeout
-        while True:
-            match = re.search(pattern, self._unread, re.MULTILINE)
-            if match:
-                self._unread = self._unread[match.end() :]
-                return
-            left = deadline - time.monotonic()
-            if (
-                left <= 0
-                or not select.select([self._process.stdout], [], [], left)[0]
-            ):
-                raise AssertionError(
-                    "no line like %r within %g s, but %r"
-                    % (pattern, timeout, self._unread)
-                )
-            data = os.read(self._process.stdout.fileno(), 65536)
-            if not data:
-                raise AssertionError(
-                    "the program ended before a line like %r, after "
-                    "%r\n%s" % (pattern, self._unread, self.end())
-                )
-            self._unread += data
-
-    def say(self, data):
-        self._process.stdin.write(data)
-        self._process.stdin.flush()
-
-    def end(self):
-        """Waits for the end; what it wrote to its standard error."""
-        try:
-            return self._process.communicate(timeout=10)[1].decode(
-                errors="replace"
-            )
-        finally:
-            if self._process.poll() is None:
-                self._process.kill()
-                self._process.wait()
 
 
 class DeliveryTest(case.PostfixCase):
@@ -230,7 +175,7 @@ class DeliveryTest(case.PostfixCase):
     def s_client_delivers(self, version, option):
         running = self.start_learned_proxy()
         openssl, environment = self.tool("openssl")
-        dialogue = Dialogue(
+        talk = dialogue.Dialogue(
             [
                 openssl,
                 "s_client",
@@ -252,21 +197,21 @@ class DeliveryTest(case.PostfixCase):
         )
         try:
             # -quiet: nothing is taken for a command of s_client's own (R!).
-            dialogue.say(b"EHLO typed.test\r\n")
-            dialogue.expect(rb"^250 [^\r]*\r\n")
+            talk.say(b"EHLO typed.test\r\n")
+            talk.expect(rb"^250 [^\r]*\r\n")
             for line, answer in (
                 ("MAIL FROM:<%s> BODY=8BITMIME" % SENDER, b"250"),
                 ("RCPT TO:<%s>" % RECIPIENT, b"250"),
                 ("DATA", b"354"),
             ):
-                dialogue.say(line.encode() + b"\r\n")
-                dialogue.expect(rb"^" + answer + rb" [^\r]*\r\n")
-            dialogue.say(smtpclient.dot_stuff(CONTENT) + b".\r\n")
-            dialogue.expect(rb"^250 [^\r]*\r\n")
-            dialogue.say(b"QUIT\r\n")
-            dialogue.expect(rb"^221 ")
+                talk.say(line.encode() + b"\r\n")
+                talk.expect(rb"^" + answer + rb" [^\r]*\r\n")
+            talk.say(smtpclient.dot_stuff(CONTENT) + b".\r\n")
+            talk.expect(rb"^250 [^\r]*\r\n")
+            talk.say(b"QUIT\r\n")
+            talk.expect(rb"^221 ")
         finally:
-            errors = dialogue.end()
+            errors = talk.end()
         self.assertIn("verify return:1", errors)
         self.check(running, "typed.test", CONTENT, version)
 

@@ -98,9 +98,11 @@ void CheckHeader(std::string_view header, const SinkMta::Message& message,
   }
   const bool says_tls = header.find("\t(using TLSv1.") != std::string::npos;
   const bool tls = client.plan().tls != ClientTls::kNone;
-  const std::string with = !client.plan().esmtp ? " with SMTP id "
-                           : tls                ? " with ESMTPS id "
-                                                : " with ESMTP id ";
+  const std::string with =
+      !client.plan().esmtp
+          ? " with SMTP id "
+          : absl::StrFormat(" with ESMTP%s%s id ", tls ? "S" : "",
+                            client.user().empty() ? "" : "A");
   if (says_tls != tls || header.find(with) == std::string::npos) {
     findings.Add("<%s>: the header is wrong about TLS: %s", message.sender,
                  Shown(header));
@@ -142,6 +144,12 @@ void CheckMessage(const SinkMta::Message& message, const Sent& sent,
     findings.Add("<%s>: delivered although its end was never sent",
                  message.sender);
   }
+  // The backend took it as the user's who has sent it: on the connection that
+  // has heard the client's AUTH, which hears no other client's mail.
+  if (message.user != sent.client->user()) {
+    findings.Add("<%s>: the backend took it as mail of \"%s\", not \"%s\"",
+                 message.sender, message.user, sent.client->user());
+  }
   if (identified) CheckIdentity(message, *sent.client, findings);
 }
 
@@ -175,6 +183,25 @@ void CheckResult(const Sent& sent, const SinkMta::Message* taken, int times,
 }
 
 }  // namespace
+
+std::vector<std::string> FindSecrets(std::string_view log,
+                                     const Ledger::Clients& clients) {
+  std::vector<std::string> found;
+  for (const auto& client : clients) {
+    for (const SimAuth& auth : client->plan().auths) {
+      std::vector<std::string> secrets = auth.Responses();
+      secrets.push_back(auth.password);
+      // A name is told only of who has proved to have it.
+      if (auth.user != client->user()) secrets.push_back(auth.user);
+      for (std::string& secret : secrets) {
+        if (log.find(secret) != std::string_view::npos) {
+          found.push_back(std::move(secret));
+        }
+      }
+    }
+  }
+  return found;
+}
 
 std::optional<std::string_view> BehindReceived(std::string_view data) {
   if (!data.starts_with("Received: from ")) return std::nullopt;

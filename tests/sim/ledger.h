@@ -38,6 +38,10 @@ class Ledger {
   std::vector<SinkMta::Message> accepted_;
 };
 
+// What of the clients' credentials stands in `log`, where none may be.
+std::vector<std::string> FindSecrets(std::string_view log,
+                                     const Ledger::Clients& clients);
+
 // The message's own text, behind our Received header; nullopt when there is
 // no such header at its top.
 std::optional<std::string_view> BehindReceived(std::string_view data);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/co_try.h"
+#include "common/smtp/base64.h"
 #include "tests/sim/sim_tls.h"
 
 namespace tlspost::sim {
@@ -17,6 +18,21 @@ using std::chrono_literals::operator""h;
 constexpr io::Duration kPatience = 2h;
 
 }  // namespace
+
+std::vector<std::string> SimAuth::Responses() const {
+  const std::string nul(1, '\0');
+  if (mechanism == "PLAIN") {
+    return {smtp::EncodeBase64(nul + user + nul + password)};
+  }
+  if (mechanism == "LOGIN") {
+    return {smtp::EncodeBase64(user), smtp::EncodeBase64(password)};
+  }
+  std::vector<std::string> responses;
+  for (const char* step : {"0 ", "1 ", "2 "}) {
+    responses.push_back(smtp::EncodeBase64(step + user + " " + password));
+  }
+  return responses;
+}
 
 SimClient::SimClient(SimLoop& loop, ClientPlan plan, io::Endpoint from,
                      io::Endpoint server)
@@ -50,7 +66,8 @@ Task<absl::Status> SimClient::Converse() {
   CO_TRY_LET(transport, co_await connect);
   stream_ = std::make_unique<tls::TlsStream>(std::move(transport));
   int code = 0;
-  CO_TRY(co_await Hear(&code));
+  if (plan_.implicit_tls) CO_TRY(co_await StartTls());
+  if (!plan_.speaks_first) CO_TRY(co_await Hear(&code));
   const std::string verb = plan_.esmtp ? "EHLO " : "HELO ";
   const std::string hello = verb + plan_.helo + "\r\n";
   if (plan_.says_hello || !plan_.first_helo.empty()) {
@@ -58,31 +75,67 @@ Task<absl::Status> SimClient::Converse() {
         plan_.first_helo.empty() ? hello : verb + plan_.first_helo + "\r\n";
     CO_TRY(co_await Say(first, &code));
   }
-  if (plan_.tls != ClientTls::kNone) {
+  CO_TRY(co_await Send(plan_.before_starttls));
+  if (plan_.tls != ClientTls::kNone && !plan_.implicit_tls) {
+    CO_TRY(co_await SayStartTls());
+    if (stopped_) co_return absl::OkStatus();
     CO_TRY(co_await StartTls());
     if (plan_.says_hello) CO_TRY(co_await Say(hello, &code));
   }
-  for (const RawStep& step : plan_.raw) {
-    CO_TRY(co_await Send(step.bytes));
-    for (int i = 0; i < step.replies; ++i) CO_TRY(co_await Hear(&code));
+  for (const SimAuth& auth : plan_.auths) {
+    if (user_.empty()) CO_TRY(co_await Authenticate(auth));
   }
+  CO_TRY(co_await Send(plan_.raw));
   for (size_t i = 0; i < plan_.mails.size(); ++i) {
     CO_TRY(co_await SendMail(i));
+  }
+  if (plan_.stays > io::Duration(0)) {
+    co_await io::SleepOp(loop_, loop_.Now() + plan_.stays);
   }
   if (plan_.says_quit) CO_TRY(co_await Say("QUIT\r\n", &code));
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> SimClient::StartTls() {
+Task<absl::Status> SimClient::SayStartTls() {
   int code = 0;
   const std::string line = "STARTTLS\r\n" + plan_.behind_starttls;
   CO_TRY(co_await Say(line, &code));
   if (code != 220) co_return absl::InternalError("no STARTTLS");
-  if (stopped_) co_return absl::OkStatus();
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> SimClient::StartTls() {
   auto engine = MakeClientEngine(plan_.tls == ClientTls::kTls13);
   const io::Time deadline = loop_.Now() + kPatience;
   CO_TRY(co_await stream_->StartTls(std::move(engine), deadline));
   in_tls_ = true;
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> SimClient::Send(const std::vector<RawStep>& steps) {
+  int code = 0;
+  for (const RawStep& step : steps) {
+    CO_TRY(co_await Send(step.bytes));
+    for (int i = 0; i < step.replies; ++i) CO_TRY(co_await Hear(&code));
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> SimClient::Authenticate(const SimAuth& auth) {
+  const std::vector<std::string> responses = auth.Responses();
+  size_t next = 0;
+  std::string command = "AUTH " + auth.mechanism;
+  if (auth.initial) command += " " + responses[next++];
+  command += "\r\n";
+  int& code = auth_codes_.emplace_back(0);
+  CO_TRY(co_await Say(command, &code));
+  while (code == 334) {
+    const std::string response =
+        (next < responses.size() ? responses[next] : "*") + "\r\n";
+    ++next;
+    CO_TRY(co_await Say(response, &code));
+  }
+  if (code == 235) user_ = auth.user;
   co_return absl::OkStatus();
 }
 
@@ -110,7 +163,8 @@ Task<absl::Status> SimClient::SendMail(size_t index) {
 
 Task<absl::Status> SimClient::SendEnvelopeAtOnce(const Mail& mail,
                                                  MailResult& result) {
-  std::string group = "MAIL FROM:<" + mail.sender + ">\r\n";
+  std::string group =
+      "MAIL FROM:<" + mail.sender + ">" + mail.parameters + "\r\n";
   for (const std::string& to : mail.recipients) {
     group += "RCPT TO:<" + to + ">\r\n";
   }
@@ -124,7 +178,8 @@ Task<absl::Status> SimClient::SendEnvelopeAtOnce(const Mail& mail,
 
 Task<absl::Status> SimClient::SendEnvelope(const Mail& mail,
                                            MailResult& result) {
-  const std::string from = "MAIL FROM:<" + mail.sender + ">\r\n";
+  const std::string from =
+      "MAIL FROM:<" + mail.sender + ">" + mail.parameters + "\r\n";
   CO_TRY(co_await Say(from, &result.mail));
   if (result.mail != 250) co_return absl::OkStatus();
   bool any = false;

@@ -26,8 +26,9 @@ namespace tlspost::sim {
 struct Mail {
   std::string sender;  // unique in its world: the ledger finds the mail by it
   std::vector<std::string> recipients;
-  std::string body;       // as sent: dots stuffed, a whole last line
-  std::string delivered;  // what the backend must get; empty: `body`
+  std::string body;        // as sent: dots stuffed, a whole last line
+  std::string delivered;   // what the backend must get; empty: `body`
+  std::string parameters;  // of MAIL, each with a blank before it
 };
 
 // What the client heard about one mail. 0: nothing.
@@ -49,23 +50,39 @@ struct RawStep {
   int replies = 0;
 };
 
+// One AUTH command and its exchange.
+struct SimAuth {
+  std::string mechanism;  // PLAIN, LOGIN or X-STEPS
+  std::string user;
+  std::string password;
+  bool initial = false;  // the first response comes with the command
+
+  // In base64.
+  std::vector<std::string> Responses() const;
+};
+
 struct ClientPlan {
-  int worker = 0;          // which of them it connects to
-  std::string address;     // empty: one of its own
-  std::string helo;        // empty: one of its own
-  std::string first_helo;  // before STARTTLS; empty: `helo`
-  bool says_hello = true;  // `first_helo` is said in any case
+  int worker = 0;             // which of them it connects to
+  std::string address;        // empty: one of its own
+  std::string helo;           // empty: one of its own
+  std::string first_helo;     // before STARTTLS; empty: `helo`
+  bool says_hello = true;     // `first_helo` is said in any case
+  bool speaks_first = false;  // says its `raw` before it has heard a greeting
   bool esmtp = true;
   ClientTls tls = ClientTls::kNone;
+  bool implicit_tls = false;  // TLS from the first octet instead of STARTTLS
   bool pipelining = true;
+  std::vector<RawStep> before_starttls;
   std::string behind_starttls;  // injected in the same segment
-  std::vector<RawStep> raw;     // between the greetings and the mails
+  std::vector<SimAuth> auths;   // behind the greetings, until one succeeds
+  std::vector<RawStep> raw;     // between these and the mails
   std::vector<Mail> mails;
   std::string behind_dot;  // further commands, sent with the last mail's end
   int replies_behind_dot = 0;
   bool says_quit = true;
   io::Duration start_after{};
   io::Duration pause{};  // before everything it sends
+  io::Duration stays{};  // before it leaves
   // It stops so after this many octets (of plaintext).
   std::optional<uint64_t> stop_after;
   Stop stop = Stop::kVanish;
@@ -86,6 +103,10 @@ class SimClient {
   // Every reply, in order.
   const std::vector<std::string>& replies() const { return replies_; }
   bool ended() const { return ended_; }
+  // The last reply to each AUTH command.
+  const std::vector<int>& auth_codes() const { return auth_codes_; }
+  // As whom it has authenticated: it has heard 235. "": nobody.
+  const std::string& user() const { return user_; }
   // How long after the world's start.
   io::Duration ended_after() const { return ended_after_; }
   // A reply did not come in two hours.
@@ -97,7 +118,10 @@ class SimClient {
 
  private:
   Task<absl::Status> Converse();
+  Task<absl::Status> SayStartTls();
   Task<absl::Status> StartTls();
+  Task<absl::Status> Send(const std::vector<RawStep>& steps);
+  Task<absl::Status> Authenticate(const SimAuth& auth);
   Task<absl::Status> SendMail(size_t index);
   Task<absl::Status> SendEnvelope(const Mail& mail, MailResult& result);
   Task<absl::Status> SendEnvelopeAtOnce(const Mail& mail, MailResult& result);
@@ -118,6 +142,8 @@ class SimClient {
   smtp::ReplyParser parser_;
   std::vector<MailResult> results_;
   std::vector<std::string> replies_;
+  std::vector<int> auth_codes_;
+  std::string user_;
   uint64_t octets_sent_ = 0;
   int extra_replies_ = 0;
   bool stopped_ = false;

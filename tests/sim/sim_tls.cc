@@ -58,8 +58,8 @@ struct Shared {
   Shared() {
     tls::SelfSigned certificate = tls::GenerateSelfSigned("mx.example");
     tls::ServerTlsOptions options;
-    options.cert_pem = std::move(certificate.cert_pem);
-    options.key_pem = std::move(certificate.key_pem);
+    options.certificates.push_back({"", "", std::move(certificate.cert_pem),
+                                    std::move(certificate.key_pem)});
     auto made = tls::TlsContext::CreateServer(options);
     TLSPOST_CHECK(made.ok());
     server = *std::move(made);
@@ -88,6 +88,10 @@ Shared& Instance() {
 }  // namespace
 
 std::shared_ptr<tls::TlsContext> ServerTls() { return Instance().server; }
+
+std::shared_ptr<tls::TlsContext> ClientContext() {
+  return Instance().clients[1];
+}
 
 std::unique_ptr<tls::TlsEngine> MakeClientEngine(bool tls13) {
   Shared& shared = Instance();

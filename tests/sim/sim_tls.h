@@ -14,6 +14,8 @@
 namespace tlspost::sim {
 
 std::shared_ptr<tls::TlsContext> ServerTls();
+// The proxy's towards a backend; it trusts anybody.
+std::shared_ptr<tls::TlsContext> ClientContext();
 
 // A client's engine for TLS 1.3, or at most 1.2.
 std::unique_ptr<tls::TlsEngine> MakeClientEngine(bool tls13);

@@ -46,22 +46,20 @@ World::~World() {
   // destroying what still runs would hide the finding behind an assertion.
   static_cast<void>(client_tasks_.release());
   for (auto& worker : workers_) static_cast<void>(worker.release());
-  for (auto& shared : shared_) static_cast<void>(shared.release());
   for (auto& sink : sinks_) static_cast<void>(sink.release());
   for (auto& client : clients_) {
     if (!client->ended()) static_cast<void>(client.release());
   }
-  static_cast<void>(connections_.release());
-  static_cast<void>(slots_.release());
+  static_cast<void>(shared_.release());
   static_cast<void>(loop_.release());
 }
 
 void World::Build() {
   loop_ = std::make_unique<SimLoop>(options_.seed);
-  slots_ = std::make_unique<SlotBudget>(
-      options_.settings.backend_max_connections, options_.workers);
-  connections_ =
-      std::make_unique<ConnectionLimit>(options_.settings.max_connections);
+  if (options_.backend_tls) {
+    if (!options_.sink_hides_starttls) options_.sink.tls = ServerTls();
+    options_.settings.backend_tls_security_level = BackendTlsLevel::kEncrypt;
+  }
   for (int i = 0; i < options_.sinks; ++i) {
     backends_.push_back(At(absl::StrFormat("10.0.0.%d", i + 1), 10025));
     auto sink = std::make_unique<SinkMta>(*loop_, options_.sink);
@@ -78,16 +76,17 @@ void World::Build() {
   }
   PlanFaults();
   const auto tls = options_.tls ? ServerTls() : nullptr;
-  listen_.resize(static_cast<size_t>(options_.workers));
+  shared_ = std::make_unique<WorkerShared>(options_.settings, backends_,
+                                           options_.workers, log_);
   for (int i = 0; i < options_.workers; ++i) {
     fronts_.push_back(At("203.0.113.1", 25 + i));
-    listen_[i].push_back(fronts_.back());
-    shared_.emplace_back(new WorkerShared{options_.settings, listen_[i],
-                                          backends_, log_, *slots_,
-                                          *connections_});
-    workers_.push_back(std::make_unique<Worker>(*loop_, *shared_.back(), tls,
+    const WorkerTls worker_tls{
+        tls, options_.backend_tls ? ClientContext() : nullptr};
+    workers_.push_back(std::make_unique<Worker>(*loop_, *shared_, worker_tls,
                                                 absl::StrFormat("W%d", i)));
-    TLSPOST_CHECK(workers_.back()->Listen().ok());
+    TLSPOST_CHECK(workers_.back()
+                      ->Listen({{fronts_.back(), options_.implicit_tls}})
+                      .ok());
     workers_.back()->Start();
   }
   client_tasks_ = std::make_unique<io::TaskGroup>(*loop_);
@@ -149,7 +148,7 @@ void World::AtTime(io::Duration after, std::function<void()> action) {
 void World::DoWhatIsDue() {
   most_blocks_out_ =
       std::max<int>(most_blocks_out_, loop_->blocks().blocks_out());
-  most_slots_used_ = std::max(most_slots_used_, slots_->used());
+  most_slots_used_ = std::max(most_slots_used_, shared_->slots.used());
   for (size_t i = 0; i < actions_.size();) {
     const Action& action = actions_[i];
     const bool due = (action.step >= 0 && loop_->steps() >= action.step) ||
@@ -199,6 +198,9 @@ std::string World::Run() {
   for (const std::string& line :
        ledger_.Check(clients_, Identified(), options_.backend_may_lie)) {
     Find(line);
+  }
+  for (const std::string& secret : FindSecrets(log_.text, clients_)) {
+    Find("the log tells a secret: " + secret);
   }
   if (!options_.clients_may_hang) {
     for (const auto& client : clients_) {
@@ -272,13 +274,13 @@ bool World::PlayAndStop() {
 void World::TakeDown() {
   for (const auto& worker : workers_) counters_ += worker->counters();
   workers_.clear();
-  shared_.clear();
   sinks_.clear();
   client_tasks_.reset();
-  if (slots_->used() != 0) Find("slots of the budget leaked");
-  if (connections_->count() != 0) Find("max_connections counts ghosts");
-  slots_.reset();
-  connections_.reset();
+  if (shared_->slots.used() != 0) Find("slots of the budget leaked");
+  if (shared_->connections.count() != 0) Find("max_connections counts ghosts");
+  if (shared_->handshakes.count() != 0)
+    Find("tls_handshake_limit counts ghosts");
+  shared_.reset();
   if (loop_->open_streams() != 0) Find("streams leaked");
   if (loop_->blocks().blocks_out() != 0) Find("blocks leaked");
   if (ThisThreadFrameUse().frames != frames_before_) Find("frames leaked");

@@ -18,12 +18,10 @@
 #include <vector>
 
 #include "common/io/task_group.h"
-#include "proxy/connection_limit.h"
 #include "proxy/counters.h"
 #include "proxy/demo/sink_mta.h"
 #include "proxy/log.h"
 #include "proxy/settings.h"
-#include "proxy/slot_budget.h"
 #include "proxy/worker.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/sim_client.h"
@@ -39,6 +37,9 @@ struct WorldOptions {
   int workers = 1;
   int sinks = 1;  // addresses of the one backend
   bool tls = true;
+  bool implicit_tls = false;  // clients begin with TLS
+  bool backend_tls = false;   // the sinks offer STARTTLS, and it is required
+  bool sink_hides_starttls = false;  // the sinks do not offer it after all
   SinkMta::Options sink;
   SinkMta::Mischief mischief;
   // By the number of the connect, from 0: over all clients, and over all
@@ -121,7 +122,6 @@ class World {
   const int64_t frames_before_;
   std::vector<io::Endpoint> fronts_;
   std::vector<io::Endpoint> backends_;
-  std::vector<std::vector<io::Endpoint>> listen_;
   MemoryLog log_;
   Ledger ledger_;
   Ledger::Clients clients_;
@@ -138,10 +138,8 @@ class World {
 
   // Taken down at the end of Run, in the opposite order.
   std::unique_ptr<SimLoop> loop_;
-  std::unique_ptr<SlotBudget> slots_;
-  std::unique_ptr<ConnectionLimit> connections_;
+  std::unique_ptr<WorkerShared> shared_;
   std::vector<std::unique_ptr<SinkMta>> sinks_;
-  std::vector<std::unique_ptr<WorkerShared>> shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<io::TaskGroup> client_tasks_;
 };

@@ -63,6 +63,9 @@ LOOP_TEST(StreamEndTest, AReadThatIsServedIsNotEndedByItsDeadline) {
 LOOP_TEST(StreamEndTest, AWriteEndsAtItsDeadline) {
   auto pair = co_await Connect(test.listener());
   const std::string bytes = Pattern(kTooMuch);
+  // Making it took its time, which the loop has not seen yet.
+  const Time next_turn = test.In(1ms);
+  co_await SleepOp(test.loop(), next_turn);
   const Time deadline = test.In(100ms);
   const absl::Status written = co_await pair.client->Write(bytes, deadline);
   EXPECT_TRUE(absl::IsDeadlineExceeded(written)) << written;
@@ -79,6 +82,9 @@ LOOP_TEST(StreamEndTest, AWriteEndsAtItsDeadline) {
 LOOP_TEST(StreamEndTest, AWriteOfTwoSlicesEndsAtItsDeadline) {
   auto pair = co_await Connect(test.listener());
   const std::string bytes = Pattern(kTooMuch);
+  // Making it took its time, which the loop has not seen yet.
+  const Time next_turn = test.In(1ms);
+  co_await SleepOp(test.loop(), next_turn);
   const Time deadline = test.In(100ms);
   const absl::Status written =
       co_await pair.client->Write("head", bytes, deadline);
@@ -89,6 +95,9 @@ LOOP_TEST(StreamEndTest, AWriteOfTwoSlicesEndsAtItsDeadline) {
 LOOP_TEST(StreamEndTest, AnIdleDeadlineOfAStuckWriterStillHoldsForTheReader) {
   auto pair = co_await Connect(test.listener());
   const std::string bytes = Pattern(kTooMuch);
+  // Making it took its time, which the loop has not seen yet.
+  const Time next_turn = test.In(1ms);
+  co_await SleepOp(test.loop(), next_turn);
   Written written;
   ReadOnce read;
   TaskGroup beside(test.loop());
@@ -106,6 +115,9 @@ LOOP_TEST(StreamEndTest, AnIdleDeadlineOfAStuckWriterStillHoldsForTheReader) {
 LOOP_TEST(StreamEndTest, CloseEndsWhatIsUnderWayAndWhatComesLater) {
   auto pair = co_await Connect(test.listener());
   const std::string bytes = Pattern(kTooMuch);
+  // Making it took its time, which the loop has not seen yet.
+  const Time next_turn = test.In(1ms);
+  co_await SleepOp(test.loop(), next_turn);
   Written written;
   ReadOnce read;
   TaskGroup beside(test.loop());
@@ -204,6 +216,9 @@ LOOP_TEST(StreamEndTest, WritingToAPeerThatHasGoneFails) {
 LOOP_TEST(StreamEndTest, APeerThatGoesEndsAWriteUnderWay) {
   auto pair = co_await Connect(test.listener());
   const std::string bytes = Pattern(kTooMuch);
+  // Making it took its time, which the loop has not seen yet.
+  const Time next_turn = test.In(1ms);
+  co_await SleepOp(test.loop(), next_turn);
   Written written;
   TaskGroup beside(test.loop());
   beside.Spawn(WriteBeside(*pair.client, bytes, kNever, written));

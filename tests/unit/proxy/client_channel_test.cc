@@ -70,6 +70,15 @@ class ClientChannelTest : public ::testing::Test {
     return status;
   }
 
+  // What HasMore says, without waiting for the client.
+  bool HasMore() {
+    absl::StatusOr<bool> more = absl::UnknownError("still waiting");
+    tasks_.Spawn(HasMoreOnce(more));
+    Settle();
+    EXPECT_TRUE(more.ok()) << more.status();
+    return more.value_or(false);
+  }
+
   // The next chunk that the client gets.
   std::string ClientHears() {
     std::string heard;
@@ -105,6 +114,9 @@ class ClientChannelTest : public ::testing::Test {
   }
   Task<void> FlushOnce(absl::Status& status) {
     status = co_await channel_->Flush();
+  }
+  Task<void> HasMoreOnce(absl::StatusOr<bool>& more) {
+    more = co_await channel_->HasMore();
   }
   Task<void> ReadOnce(std::string& heard) {
     const io::Time deadline = loop_.Now() + 500ms;
@@ -318,6 +330,40 @@ TEST_F(ClientChannelTest, DiscardInputForgetsEverythingAndCountsIt) {
   channel().PutBack("MAIL");
   EXPECT_EQ(channel().DiscardInput(), 12u);
   EXPECT_EQ(TakeLines(), Lines{});
+}
+
+TEST_F(ClientChannelTest, KnowsWhetherTheClientHasSaidMore) {
+  EXPECT_FALSE(HasMore());
+  ClientSays("AUTH LOGIN\r\n");
+  ASSERT_TRUE(Fill().ok());
+  EXPECT_EQ(TakeLines(), Lines{"AUTH LOGIN"});
+  EXPECT_FALSE(HasMore());
+  // Received meanwhile, and nobody has read it.
+  channel().stream().transport().Watch();
+  ClientSays("Z");
+  EXPECT_TRUE(HasMore());
+  EXPECT_TRUE(HasMore());
+  EXPECT_EQ(channel().unread(), "Z");
+  channel().Consume(1);
+  // The end is no word; Fill tells of it.
+  CloseClient();
+  Settle();
+  EXPECT_FALSE(HasMore());
+  EXPECT_TRUE(absl::IsOutOfRange(Fill()));
+}
+
+TEST_F(ClientChannelTest, TheLineLimitCanChange) {
+  const std::string line(kLineLimit + 1, 'x');
+  channel().set_line_length_limit(kLineLimit + 1);
+  ClientSays(line + "\r\n" + line + "\r\n");
+  ASSERT_TRUE(Fill().ok());
+  EXPECT_EQ(channel().TakeLine()->text, line);
+  channel().set_line_length_limit(kLineLimit);
+  EXPECT_TRUE(channel().TakeLine()->too_long);
+  channel().PutBack("AUTH PLAIN secret");
+  EXPECT_EQ(channel().TakeLine()->text, "AUTH PLAIN secret");
+  channel().WipePutBack();
+  EXPECT_FALSE(channel().TakeLine().has_value());
 }
 
 using ClientChannelDeathTest = ClientChannelTest;

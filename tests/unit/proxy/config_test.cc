@@ -100,7 +100,7 @@ TEST(CommandLineTest, ErrorsNameTheOptionAndTheRemedy) {
   EXPECT_EQ(LoadError({"--colour=x"}),
             "--colour: unknown setting; see tlspost --help");
   EXPECT_EQ(LoadError({"--workers"}),
-            "--workers: needs a value: --workers=0..1024");
+            "--workers: needs a value: --workers=0..256");
   EXPECT_EQ(LoadError({"--workers=x"}), "--workers: \"x\" is no whole number");
   EXPECT_EQ(LoadError({"--workers=1", "--workers=1"}),
             "--workers: is given twice; give it once");
@@ -164,10 +164,10 @@ TEST(TomlTest, ErrorsNameLineAndColumn) {
   EXPECT_EQ(TomlError("# x\nworkers = \"x\""),
             "t.toml:2:11: workers: \"x\" is no whole number");
   EXPECT_EQ(TomlError("workers = 9999"),
-            "t.toml:1:11: workers: 9999 is out of range; it must be 0 to 1024");
+            "t.toml:1:11: workers: 9999 is out of range; it must be 0 to 256");
   EXPECT_EQ(TomlError("workers = 4294967297"),
             "t.toml:1:11: workers: 4294967297 is out of range; it must be 0 to "
-            "1024");
+            "256");
   EXPECT_EQ(TomlError("data_timeout = 30"),
             "t.toml:1:16: data_timeout: must not be a bare number; write it in "
             "quotes and with a unit: \"30s\"");
@@ -177,7 +177,7 @@ TEST(TomlTest, ErrorsNameLineAndColumn) {
             "t.toml:1:12: hostname: has the wrong type; it takes NAME in "
             "quotes");
   EXPECT_EQ(TomlError("workers = 1.5"),
-            "t.toml:1:11: workers: has the wrong type; it takes 0..1024");
+            "t.toml:1:11: workers: has the wrong type; it takes 0..256");
   EXPECT_EQ(TomlError("listen = ['a:1', 2]"),
             "t.toml:1:18: listen: every element must be HOST:PORT in quotes");
   EXPECT_EQ(TomlError("[listener]\nx = 1"),
@@ -220,6 +220,60 @@ TEST_F(ConfigFileTest, EmptyFileGivesTheDefaults) {
   Settings expected;
   expected.hostname = "h";
   EXPECT_EQ(*settings, expected);
+}
+
+// --- [[tls_policy]] ---------------------------------------------------------
+
+TEST_F(ConfigFileTest, APolicyChangesWhatItNamesAndLeavesTheRest) {
+  Write(
+      "tls_protocols = \">=TLSv1.3\"\n"
+      "[[tls_policy]]\n"
+      "clients = [\"192.168.7.0/24\", \"2001:db8::/32\"]\n"
+      "tls_protocols = \">=TLSv1\"\n"
+      "[[tls_policy]]\n"
+      "sni = [\"old.example.org\"]\n"
+      "tls_ask_ccert = true\n");
+  const auto settings =
+      Load({option(), "--tls_cert_file=c.pem", "--tls_cipherlist=ECDHE+AES"});
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  ASSERT_EQ(settings->tls_policy.size(), 2u);
+  const TlsPolicyRule& by_network = settings->tls_policy[0];
+  EXPECT_THAT(by_network.clients,
+              ElementsAre("192.168.7.0/24", "2001:db8::/32"));
+  EXPECT_EQ(by_network.terms.tls_protocols, ">=TLSv1");
+  // What the command line says later holds in a table too.
+  EXPECT_EQ(by_network.terms.tls_cipherlist, "ECDHE+AES");
+  const TlsPolicyRule& by_name = settings->tls_policy[1];
+  EXPECT_THAT(by_name.sni, ElementsAre("old.example.org"));
+  EXPECT_EQ(by_name.terms.tls_protocols, ">=TLSv1.3");
+  EXPECT_TRUE(by_name.terms.tls_ask_ccert);
+}
+
+TEST_F(ConfigFileTest, APolicysErrorsNameTheirPlace) {
+  const auto error = [this](std::string_view table) {
+    Write("tls_cert_file = \"c.pem\"\n[[tls_policy]]\n" + std::string(table));
+    return LoadError({option()});
+  };
+  EXPECT_THAT(error("tls_cert_file = \"x\"\n"),
+              HasSubstr(":3:1: tls_cert_file: is not for a [[tls_policy]]"));
+  EXPECT_THAT(error("clients = \"10.0.0.0/8\"\n"),
+              HasSubstr(":3:1: clients: takes a list of networks"));
+  EXPECT_THAT(error("clients = [\"10.0.0.1/8\"]\n"),
+              HasSubstr(":2:1: clients: \"10.0.0.1/8\" has bits set"));
+  EXPECT_THAT(error("tls_protocols = \"TLS1\"\n"),
+              HasSubstr(":2:1: tls_protocols: \"TLS1\" is no TLS version"));
+  EXPECT_THAT(error("tls_ask_ccert = \"perhaps\"\n"),
+              HasSubstr(":3:1: tls_ask_ccert: \"perhaps\" is neither"));
+  EXPECT_THAT(error("sni = [\"a.example\"]\ntls_security_level = \"encrypt\""),
+              HasSubstr("too late for another level"));
+  EXPECT_THAT(error("tls_req_ccert = true\n"),
+              HasSubstr("set tls_CAfile or tls_CApath"));
+}
+
+TEST(TlsPolicyTable, IsATableOfTheFileOnly) {
+  EXPECT_THAT(LoadError({"--tls_policy=x"}),
+              HasSubstr("table of the settings"));
+  EXPECT_THAT(TomlError("tls_policy = 3\n"), HasSubstr("[[tls_policy]]"));
 }
 
 }  // namespace

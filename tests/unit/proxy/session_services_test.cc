@@ -8,6 +8,7 @@
 #include <string>
 
 #include "proxy/slot_budget.h"
+#include "proxy/worker.h"
 #include "tests/sim/sim_loop.h"
 
 namespace tlspost {
@@ -25,11 +26,20 @@ TEST(SessionServices, IdsBeginWithTheInstanceAndDiffer) {
   const Settings settings;
   NoLog log;
   Counters counters;
-  SlotBudget slots(1, 1);
-  const io::Endpoint backend = *io::Endpoint::FromIp("192.0.2.26", 25);
-  BackendPool pool(loop, settings, {backend}, slots, log, counters);
-  SessionServices services{loop,     settings, pool,       log,
-                           counters, nullptr,  "1A2B3C.0", 0};
+  WorkerShared shared(settings, {*io::Endpoint::FromIp("192.0.2.26", 25)},
+                      /*workers=*/1, log);
+  BackendPool pool(loop, settings, shared.backend_addresses, nullptr,
+                   shared.slots, shared.notes, log, counters);
+  SessionServices services{loop,
+                           settings,
+                           pool,
+                           log,
+                           counters,
+                           shared.policies,
+                           shared.handshakes,
+                           nullptr,
+                           "1A2B3C.0",
+                           0};
   std::set<std::string> ids;
   for (int i = 0; i < 1000; ++i) ids.insert(services.NextId());
   EXPECT_EQ(ids.size(), 1000u);

@@ -130,20 +130,25 @@ const io::Endpoint& Front() {
   return endpoint;
 }
 
+Settings WorldSettings() {
+  Settings settings;
+  settings.hostname = "mx.example.org";
+  settings.command_timeout = Settings::Hours(10);
+  settings.backend_max_connections = 1;
+  settings.max_connections = 10 * kSessions;
+  return settings;
+}
+
 // A world with clients, and a worker if asked for.
 class World {
  public:
   explicit World(bool with_worker, std::vector<std::string> told = {})
       : loop_(/*seed=*/1),
         told_(std::move(told)),
-        backend_{*io::Endpoint::FromIp("192.0.2.26", 25)},
-        listen_{Front()},
-        slots_(1, /*workers=*/1),
-        connections_(10 * kSessions),
-        shared_{settings_, listen_, backend_, log_, slots_, connections_},
+        settings_(WorldSettings()),
+        shared_(settings_, {*io::Endpoint::FromIp("192.0.2.26", 25)},
+                /*workers=*/1, log_),
         tasks_(loop_) {
-    settings_.hostname = "mx.example.org";
-    settings_.command_timeout = Settings::Hours(10);
     clients_.reserve(2 * kSessions);
     if (!with_worker) {
       listener_ = *loop_.Listen(Front(), io::ListenOptions());
@@ -152,11 +157,12 @@ class World {
     }
     tls::SelfSigned identity = tls::GenerateSelfSigned("mx.example.org");
     tls::ServerTlsOptions options;
-    options.cert_pem = std::move(identity.cert_pem);
-    options.key_pem = std::move(identity.key_pem);
+    options.certificates.push_back(
+        {"", "", std::move(identity.cert_pem), std::move(identity.key_pem)});
     worker_ = std::make_unique<Worker>(
-        loop_, shared_, *tls::TlsContext::CreateServer(options), "SIZE");
-    EXPECT_TRUE(worker_->Listen().ok());
+        loop_, shared_,
+        WorkerTls{*tls::TlsContext::CreateServer(options), nullptr}, "SIZE");
+    EXPECT_TRUE(worker_->Listen({{Front(), /*implicit_tls=*/false}}).ok());
     worker_->Start();
     client_tls_ = *tls::TlsContext::CreateClient(tls::ClientTlsOptions());
     Settle();
@@ -277,13 +283,9 @@ class World {
 
   sim::SimLoop loop_;
   std::vector<std::string> told_;
-  Settings settings_;
+  const Settings settings_;
   NoLog log_;
-  const std::vector<io::Endpoint> backend_;
-  const std::vector<io::Endpoint> listen_;
-  SlotBudget slots_;
-  ConnectionLimit connections_;
-  const WorkerShared shared_;
+  WorkerShared shared_;
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<io::Listener> listener_;
   std::shared_ptr<tls::TlsContext> client_tls_;

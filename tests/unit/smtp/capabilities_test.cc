@@ -44,7 +44,8 @@ TEST(Capabilities, CaseAndLineEndsDoNotMatterUnknownWordsNeither) {
 TEST(Capabilities, OffersTheBackendsListCutToOurs) {
   EXPECT_EQ(FormatEhloReply("me.example", ParseEhlo(kPostfix), true, 0),
             "250-me.example\r\n250-SIZE 10240000\r\n250-STARTTLS\r\n"
-            "250-PIPELINING\r\n250-VRFY\r\n250-ENHANCEDSTATUSCODES\r\n"
+            "250-AUTH PLAIN LOGIN\r\n250-PIPELINING\r\n250-VRFY\r\n"
+            "250-ENHANCEDSTATUSCODES\r\n"
             "250-8BITMIME\r\n250-SMTPUTF8\r\n250 DSN\r\n");
 }
 

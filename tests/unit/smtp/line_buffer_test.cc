@@ -117,7 +117,8 @@ TEST(LineBuffer, MemoryComesWithACutLineAndGoesWithIt) {
   EXPECT_EQ(buffer.heap_octets(), 0u);
   for (int i = 0; i < 100; ++i) {
     EXPECT_EQ(buffer.Next(std::string(100, 'x')).kind, Kind::kNeedMore);
-    EXPECT_LE(buffer.heap_octets(), kDefaultLineLengthLimit + 2);
+    EXPECT_LE(buffer.heap_octets(),
+              kDefaultLineLengthLimit + 2 + sizeof(std::string));
   }
   EXPECT_EQ(buffer.heap_octets(), 0u);  // too long by now, and skipped
 }
@@ -129,6 +130,35 @@ TEST(LineBuffer, LimitCanChange) {
   EXPECT_EQ(buffer.Next(line + "\r\n").line, line);
   buffer.set_limit(kLimit);
   EXPECT_EQ(buffer.Next(line + "\r\n").kind, Kind::kTooLong);
+}
+
+// However it is cut: in the verb, behind it, at the limit of other lines.
+TEST(LineBuffer, Rfc4954_4_5_AnAuthCommandMayBeLonger) {
+  for (const char* verb : {"AUTH ", "auth "}) {
+    std::string line = verb + std::string("PLAIN ");
+    line.append(kAuthLineLengthLimit - line.size(), 'A');
+    const std::string too_long = line + "A";
+    for (const size_t cut :
+         {size_t{0}, size_t{1}, size_t{4}, size_t{5}, kLimit, kLimit + 1,
+          size_t{5000}, kAuthLineLengthLimit - 1}) {
+      const std::string input = line + "\r\n";
+      EXPECT_EQ(Feed({input.substr(0, cut), input.substr(cut)}),
+                std::vector<std::string>({line}))
+          << cut;
+      const std::string longer = too_long + "\r\nNOOP\r\n";
+      EXPECT_EQ(Feed({longer.substr(0, cut), longer.substr(cut)}),
+                std::vector<std::string>({"!", "NOOP"}))
+          << cut;
+    }
+  }
+  for (const char* verb : {"AUTHX ", "AUT ", " AUTH ", "AUTH"}) {
+    EXPECT_EQ(Feed({verb, std::string(kLimit, 'A') + "\r\n"}),
+              std::vector<std::string>({"!"}));
+  }
+  // A greater limit is not made smaller.
+  const std::string longest = "AUTH " + std::string(20000, 'A');
+  EXPECT_EQ(Feed({longest + "\r\n"}, 30000),
+            std::vector<std::string>({longest}));
 }
 
 TEST(LineBuffer, DefaultLimit) {

@@ -190,5 +190,49 @@ TEST(Received, Rfc5322_3_3_Date) {
   }
 }
 
+// --- other layouts ----------------------------------------------------------
+
+TEST(Received, GmailsCommentStandsBeforeTheDate) {
+  TlsDescription tls = Tls13();
+  ReceivedFields fields = SomeFields();
+  fields.tls = &tls;
+  fields.tls_format = TlsClauseFormat::kGmail;
+  EXPECT_EQ(FormatReceived(fields),
+            "Received: from client.example (mail.client.example [192.0.2.1])"
+            "\r\n\tby mx.example (tlspost) with ESMTPS id abc-1"
+            "\r\n\tfor <user@mx.example>"
+            "\r\n\t(version=TLS1_3 cipher=TLS_AES_256_GCM_SHA384 "
+            "bits=256/256); Sun, 22 Nov 2026 17:35:19 +0000 (UTC)\r\n");
+  tls.protocol = "TLSv1.2";
+  tls.cipher = "ECDHE-ECDSA-AES128-GCM-SHA256";
+  tls.used_bits = tls.algorithm_bits = 128;
+  fields.recipient = "";
+  EXPECT_EQ(FormatReceived(fields),
+            "Received: from client.example (mail.client.example [192.0.2.1])"
+            "\r\n\tby mx.example (tlspost) with ESMTPS id abc-1"
+            "\r\n\t(version=TLS1_2 cipher=ECDHE-ECDSA-AES128-GCM-SHA256 "
+            "bits=128/128); Sun, 22 Nov 2026 17:35:19 +0000 (UTC)\r\n");
+  tls.protocol = "TLSv1";
+  EXPECT_NE(FormatReceived(fields).find("(version=TLS1 "), std::string::npos);
+}
+
+TEST(Received, TheTlsClauseStandsBehindFor) {
+  TlsDescription tls = Tls13();
+  tls.iana_cipher = "TLS_AES_256_GCM_SHA384";
+  ReceivedFields fields = SomeFields();
+  fields.tls = &tls;
+  fields.tls_clause = true;
+  EXPECT_NE(
+      FormatReceived(fields).find(" id abc-1\r\n\tfor <user@mx.example>"
+                                  "\r\n\ttls TLS_AES_256_GCM_SHA384; Sun,"),
+      std::string::npos);
+  fields.recipient = "";
+  EXPECT_NE(FormatReceived(fields).find(
+                " id abc-1\r\n\ttls TLS_AES_256_GCM_SHA384; Sun,"),
+            std::string::npos);
+  fields.tls = nullptr;
+  EXPECT_EQ(FormatReceived(fields).find("tls TLS"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace tlspost::smtp

@@ -146,6 +146,21 @@ TEST(ReplyParser, LineLimitHolds) {
   EXPECT_EQ(Feed({longest, "xx"}).error, "reply line too long");
 }
 
+TEST(ReplyParser, Rfc4954_4_5_AChallengeMayBeLonger) {
+  const std::string longest =
+      "334 " + std::string(kMaxChallengeLineOctets - 4, 'A');
+  const std::string reply = longest + "\r\n";
+  for (const size_t cut : {size_t{1}, size_t{3}, size_t{2049}, reply.size()}) {
+    const Seen seen = Feed({std::string_view(reply).substr(0, cut),
+                            std::string_view(reply).substr(cut)});
+    EXPECT_EQ(seen.error, "") << cut;
+    ASSERT_EQ(seen.replies.size(), 1u) << cut;
+  }
+  EXPECT_EQ(Feed({longest + "A\r\n"}).error, "reply line too long");
+  EXPECT_EQ(Feed({"3", "35 " + std::string(3000, 'A') + "\r\n"}).error,
+            "reply line too long");
+}
+
 TEST(ReplyParser, AReplyWithoutEndIsMalformed) {
   ReplyParser parser;
   const std::string line = "250-" + std::string(1000, 'x') + "\r\n";

@@ -63,5 +63,11 @@ TEST(ReplyOr, IsAValueOrARefusal) {
   EXPECT_DEATH(*refusal, "ok");
 }
 
+TEST(Reply, ALeaveTakingOfTheBackendIsNoneOfOurs) {
+  EXPECT_EQ(WithoutLeaveTaking("421-4.7.0 421 a\r\n421 4.7.0 b\r\n", "454"),
+            "454-4.7.0 421 a\r\n454 4.7.0 b\r\n");
+  EXPECT_EQ(WithoutLeaveTaking("250 421\r\n", "451"), "250 421\r\n");
+}
+
 }  // namespace
 }  // namespace tlspost::smtp

@@ -18,11 +18,12 @@ TlsDescription Tls13() {
 }
 
 TEST(TlsSummary, Tls13NamesKeyExchangeAndSignature) {
-  EXPECT_EQ(FormatTlsLogLine(Tls13(), "localhost[127.0.0.1]"),
-            "Anonymous TLS connection established from localhost[127.0.0.1]: "
-            "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) "
-            "key-exchange X25519 server-signature RSA-PSS (2048 bits) "
-            "server-digest SHA256");
+  EXPECT_EQ(
+      FormatTlsLogLine(Tls13(), TlsLogDirection::kFrom, "localhost[127.0.0.1]"),
+      "Anonymous TLS connection established from localhost[127.0.0.1]: "
+      "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) "
+      "key-exchange X25519 server-signature RSA-PSS (2048 bits) "
+      "server-digest SHA256");
 }
 
 TEST(TlsSummary, Tls12SaysItAllInTheCipher) {
@@ -30,9 +31,10 @@ TEST(TlsSummary, Tls12SaysItAllInTheCipher) {
   tls.protocol = "TLSv1.2";
   tls.cipher = "ECDHE-RSA-AES256-GCM-SHA384";
   tls.client_signature = {"RSA", "", 2048, "SHA256"};
-  EXPECT_EQ(FormatTlsLogLine(tls, "localhost[127.0.0.1]"),
-            "Anonymous TLS connection established from localhost[127.0.0.1]: "
-            "TLSv1.2 with cipher ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits)");
+  EXPECT_EQ(
+      FormatTlsLogLine(tls, TlsLogDirection::kFrom, "localhost[127.0.0.1]"),
+      "Anonymous TLS connection established from localhost[127.0.0.1]: "
+      "TLSv1.2 with cipher ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits)");
 }
 
 TEST(TlsSummary, ReusedWithSniAndClientCertificate) {
@@ -44,12 +46,13 @@ TEST(TlsSummary, ReusedWithSniAndClientCertificate) {
   tls.key_exchange_group = "prime256v1";
   tls.server_signature = {"ECDSA", "prime256v1", 256, "SHA256"};
   tls.client_signature = {"RSA-PSS", "", 2048, "SHA256"};
-  EXPECT_EQ(FormatTlsLogLine(tls, "unknown[2001:db8::1]"),
-            "Trusted TLS connection reused from unknown[2001:db8::1] to "
-            "mx.example.com: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 "
-            "(256/256 bits) key-exchange ECDHE (prime256v1) server-signature "
-            "ECDSA (prime256v1) server-digest SHA256 client-signature RSA-PSS "
-            "(2048 bits) client-digest SHA256");
+  EXPECT_EQ(
+      FormatTlsLogLine(tls, TlsLogDirection::kFrom, "unknown[2001:db8::1]"),
+      "Trusted TLS connection reused from unknown[2001:db8::1] to "
+      "mx.example.com: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 "
+      "(256/256 bits) key-exchange ECDHE (prime256v1) server-signature "
+      "ECDSA (prime256v1) server-digest SHA256 client-signature RSA-PSS "
+      "(2048 bits) client-digest SHA256");
 }
 
 TEST(TlsSummary, AResumedSessionHasNoSignature) {
@@ -67,7 +70,9 @@ TEST(TlsSummary, AResumedSessionHasNoSignature) {
 TEST(TlsSummary, SniIsAPeersText) {
   TlsDescription tls = Tls13();
   tls.sni = "a\nb c";
-  EXPECT_NE(FormatTlsLogLine(tls, "p").find(" to a?b?c: "), std::string::npos);
+  EXPECT_NE(
+      FormatTlsLogLine(tls, TlsLogDirection::kFrom, "p").find(" to a?b?c: "),
+      std::string::npos);
 }
 
 TEST(TlsSummary, TrustWords) {

@@ -19,8 +19,7 @@ class Certificate : public testing::Test {
   // The message of the error, or "OK".
   std::string Load(const std::string& cert_file, const std::string& key_file) {
     ServerTlsOptions options;
-    options.cert_file = cert_file;
-    options.key_file = key_file;
+    options.certificates.push_back({cert_file, key_file, "", ""});
     options.strict_key_permissions = strict_;
     const auto context = TlsContext::CreateServer(options);
     warnings_.clear();
@@ -68,9 +67,10 @@ TEST_F(Certificate, LoadsATraditionalKeyBehindItsParameters) {
 
 TEST_F(Certificate, LoadsFromText) {
   ServerTlsOptions options;
-  options.cert_pem = identity_.key_pem + identity_.cert_pem;
+  options.certificates.push_back(
+      {"", "", identity_.key_pem + identity_.cert_pem, ""});
   EXPECT_TRUE(TlsContext::CreateServer(options).ok());
-  options.cert_pem = "nothing";
+  options.certificates[0].cert_pem = "nothing";
   EXPECT_EQ(MessageOf(TlsContext::CreateServer(options).status()),
             "certificate given as text is not PEM (it has no complete "
             "-----BEGIN ... -----END block)");
@@ -216,6 +216,19 @@ TEST_F(Certificate, WarnsOfAnOpenKeyFileAndRefusesItWhenStrict) {
   EXPECT_EQ(warnings_, std::vector<std::string>{problem});
   strict_ = true;
   EXPECT_EQ(Load(cert, link), problem);
+}
+
+TEST_F(Certificate, WarnsOfAnOpenDirectoryAndRefusesItWhenStrict) {
+  const std::string cert = folder_.Write("cert.pem", identity_.cert_pem, 0644);
+  const std::string key = folder_.Write("key.pem", identity_.key_pem);
+  const std::string directory = key.substr(0, key.rfind('/'));
+  chmod(directory.c_str(), 0770);
+  EXPECT_EQ(Load(cert, key), "OK");
+  ASSERT_EQ(warnings_.size(), 1u);
+  const std::string problem = warnings_[0];
+  EXPECT_NE(problem.find("chmod go-w " + directory), std::string::npos);
+  strict_ = true;
+  EXPECT_EQ(Load(cert, key), problem);
 }
 
 TEST_F(Certificate, WarnsOfAnOpenCombinedFile) {

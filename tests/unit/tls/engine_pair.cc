@@ -9,10 +9,8 @@
 namespace tlspost::tls {
 
 std::shared_ptr<TlsContext> ServerContext(ServerTlsOptions options) {
-  if (options.cert_file.empty() && options.cert_pem.empty()) {
-    const TestIdentity& identity = SharedIdentity(KeyKind::kP256);
-    options.cert_pem = identity.cert_pem;
-    options.key_pem = identity.key_pem;
+  if (options.certificates.empty()) {
+    options.certificates.push_back(SourceOf(SharedIdentity(KeyKind::kP256)));
   }
   return TlsContext::CreateServer(options).value();
 }

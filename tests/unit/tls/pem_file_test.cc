@@ -124,5 +124,59 @@ TEST(ReadPemFile, NotesThatAFileBelongsToAnotherUser) {
                 path);
 }
 
+class PemFileDirectory : public testing::Test {
+ protected:
+  std::string Problem(const std::string& path) {
+    const auto pem = ReadPemFile("key file", path);
+    EXPECT_TRUE(pem.ok());
+    return pem->permission_problem;
+  }
+
+  std::string Expected(const std::string& shown, const std::string& directory) {
+    return shown + " can be replaced by others, because its directory " +
+           directory +
+           " is open for writing to its group or to everybody (mode 0775); "
+           "close it with: chmod go-w " +
+           directory;
+  }
+
+  const TemporaryFolder folder_;
+};
+
+TEST_F(PemFileDirectory, MustNotBeOpenForWriting) {
+  const std::string path = folder_.Write("key.pem", "x");
+  const std::string directory = path.substr(0, path.rfind('/'));
+  EXPECT_EQ(Problem(path), "");
+  chmod(directory.c_str(), 0775);
+  EXPECT_EQ(Problem(path), Expected("key file " + path, directory));
+  chmod(directory.c_str(), 0777);
+  EXPECT_NE(Problem(path), "");
+  chmod(directory.c_str(), 0755);
+  EXPECT_EQ(Problem(path), "");
+  // Like /tmp: who does not own a file cannot replace it.
+  chmod(directory.c_str(), 01777);
+  EXPECT_EQ(Problem(path), "");
+}
+
+TEST_F(PemFileDirectory, OfALinkAndOfItsTargetBothCount) {
+  // As certbot has it.
+  for (const char* name : {"live", "archive"}) {
+    std::filesystem::create_directory(folder_.Path(name));
+  }
+  const std::string target = folder_.Write("archive/privkey1.pem", "x");
+  const std::string link = folder_.Path("live/privkey.pem");
+  std::filesystem::create_symlink("../archive/privkey1.pem", link);
+  const std::string shown = "key file " + link + " (a link to " + target + ")";
+  for (const char* name : {"live", "archive"}) {
+    chmod(folder_.Path(name).c_str(), 0700);
+  }
+  EXPECT_EQ(Problem(link), "");
+  chmod(folder_.Path("archive").c_str(), 0775);
+  EXPECT_EQ(Problem(link), Expected(shown, folder_.Path("archive")));
+  chmod(folder_.Path("archive").c_str(), 0700);
+  chmod(folder_.Path("live").c_str(), 0775);
+  EXPECT_EQ(Problem(link), Expected(shown, folder_.Path("live")));
+}
+
 }  // namespace
 }  // namespace tlspost::tls

@@ -12,8 +12,7 @@ namespace {
 TEST(SelfSigned, IsAcceptedByAClientThatTrustsIt) {
   const SelfSigned own = GenerateSelfSigned("mx.example.org");
   ServerTlsOptions server;
-  server.cert_pem = own.cert_pem;
-  server.key_pem = own.key_pem;
+  server.certificates.push_back({"", "", own.cert_pem, own.key_pem});
   ClientTlsOptions client;
   client.ca_pem = own.cert_pem;
   client.verify = true;
@@ -28,8 +27,7 @@ TEST(SelfSigned, IsAcceptedByAClientThatTrustsIt) {
 TEST(SelfSigned, DoesNotTakeACommaForASecondName) {
   const SelfSigned own = GenerateSelfSigned("a.example,DNS:b.example");
   ServerTlsOptions server;
-  server.cert_pem = own.cert_pem;
-  server.key_pem = own.key_pem;
+  server.certificates.push_back({"", "", own.cert_pem, own.key_pem});
   ClientTlsOptions client;
   client.ca_pem = own.cert_pem;
   client.verify = true;

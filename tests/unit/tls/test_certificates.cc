@@ -71,6 +71,10 @@ void Sign(X509* certificate, EVP_PKEY* key) {
 
 }  // namespace
 
+CertificateSource SourceOf(const TestIdentity& identity) {
+  return {"", "", identity.cert_pem, identity.key_pem};
+}
+
 TestIdentity MakeCertificate(const CertificateRequest& request) {
   static long serial = 1;
   const KeyHandle key = NewKey(request.kind);
@@ -88,7 +92,9 @@ TestIdentity MakeCertificate(const CertificateRequest& request) {
   AddExtension(x509, NID_basic_constraints,
                request.is_authority ? "critical,CA:TRUE" : "CA:FALSE");
   if (!request.is_authority) {
-    AddExtension(x509, NID_subject_alt_name, ("DNS:" + request.name).c_str());
+    std::string names = "DNS:" + request.name;
+    if (!request.address.empty()) names += ",IP:" + request.address;
+    AddExtension(x509, NID_subject_alt_name, names.c_str());
   }
   if (request.issuer == nullptr) {
     X509_set_issuer_name(x509, X509_get_subject_name(x509));

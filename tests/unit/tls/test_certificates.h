@@ -6,6 +6,8 @@
 
 #include <string>
 
+#include "common/tls/tls_options.h"
+
 namespace tlspost::tls {
 
 enum class KeyKind { kP256, kP384, kRsa2048, kRsa1024, kEd25519 };
@@ -20,9 +22,12 @@ struct CertificateRequest {
   KeyKind kind = KeyKind::kP256;
   bool is_authority = false;
   const TestIdentity* issuer = nullptr;  // null: signs itself
+  std::string address = "";              // an IP address it is for, too
   int starts_in_days = -1;
   int ends_in_days = 30;
 };
+
+CertificateSource SourceOf(const TestIdentity& identity);
 
 TestIdentity MakeCertificate(const CertificateRequest& request);
 

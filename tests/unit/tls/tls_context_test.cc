@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
 
+#include "absl/strings/escaping.h"
 #include "common/base/status.h"
 #include "tests/unit/tls/engine_pair.h"
 #include "tests/unit/tls/raw_peer.h"
@@ -66,6 +67,43 @@ TEST_P(TlsContextTickets, AreOpenedByContextsThatShareKeysAndNoOthers) {
   EXPECT_FALSE(Resumes(client, ServerWithKeys(nullptr), *session));
 }
 
+// As replicas share them: another process with the same file, in which the
+// key has moved to the second place.
+TEST_P(TlsContextTickets, E033OfAReplicaAreOpenedWithTheKeysOfTheFile) {
+  const auto keys_of = [](const std::string& letters) {
+    std::string text;
+    for (const char letter : letters) {
+      std::string line;
+      absl::Base64Escape(std::string(TicketKeys::kKeyOctets, letter), &line);
+      text += line + "\n";
+    }
+    auto keys = TicketKeys::Random();
+    keys->Replace(*TicketKeys::Parse(text, "keys"));
+    return keys;
+  };
+  const auto client = ClientContext(Only(GetParam()));
+  const auto session = SessionWith(client, ServerWithKeys(keys_of("a")));
+  ASSERT_NE(session, nullptr);
+  EXPECT_TRUE(Resumes(client, ServerWithKeys(keys_of("ba")), *session));
+  // An unknown key: a full handshake, and nothing the client would notice.
+  EXPECT_FALSE(Resumes(client, ServerWithKeys(keys_of("b")), *session));
+  // Keys that are replaced while the context is in use.
+  const auto keys = keys_of("b");
+  const auto server = ServerWithKeys(keys);
+  EXPECT_FALSE(Resumes(client, server, *session));
+  keys->Replace({keys->Current(), keys_of("a")->Current()});
+  EXPECT_TRUE(Resumes(client, server, *session));
+}
+
+TEST_P(TlsContextTickets, LiveAsLongAsTheOptionsSay) {
+  ServerTlsOptions options;
+  options.session_lifetime = std::chrono::minutes(10);
+  const auto client = ClientContext(Only(GetParam()));
+  const auto session = SessionWith(client, ServerContext(options));
+  ASSERT_NE(session, nullptr);
+  EXPECT_EQ(SSL_SESSION_get_ticket_lifetime_hint(session->get()), 600u);
+}
+
 TEST_P(TlsContextTickets, SurviveOneRotationOfTheKeys) {
   const auto keys = TicketKeys::Random();
   const auto client = ClientContext(Only(GetParam()));
@@ -85,7 +123,7 @@ TEST_P(TlsContextTickets, DoNotOutliveAChangeOfTheClientCertificatePolicy) {
   ASSERT_NE(session, nullptr);
   ServerTlsOptions options;
   options.ticket_keys = keys;
-  options.ask_client_certificate = true;
+  options.policy.ask_client_certificate = true;
   const auto asking = ServerContext(options);
   EnginePair pair(client, asking);
   pair.client.engine.SetSession(*session);
@@ -101,7 +139,7 @@ TEST_P(TlsContextTickets, NeverAllowEarlyData) {
   EXPECT_EQ(SSL_SESSION_get_max_early_data(session->get()), 0u);
 }
 
-TEST(TlsContext, IgnoresEarlyDataThatAClientSendsAllTheSame) {
+TEST(TlsContext, E028IgnoresEarlyDataThatAClientSendsAllTheSame) {
   const auto server = ServerWithKeys(nullptr);
   RawPeer first(TLS1_3_VERSION);
   End greeted(server);
@@ -142,13 +180,13 @@ TEST(TlsContext, SendsTheIntermediates) {
   client.ca_pem = root.cert_pem;
   client.verify = true;
   ServerTlsOptions server;
-  server.key_pem = leaf.key_pem;
-  server.cert_pem = leaf.cert_pem + intermediate.cert_pem;
+  server.certificates.push_back(
+      {"", "", leaf.cert_pem + intermediate.cert_pem, leaf.key_pem});
   EnginePair whole(ClientContext(client), ServerContext(server));
   whole.client.engine.SetServerName("mail.example");
   EXPECT_TRUE(whole.Connect());
 
-  server.cert_pem = leaf.cert_pem;
+  server.certificates[0].cert_pem = leaf.cert_pem;
   EnginePair without(ClientContext(client), ServerContext(server));
   without.client.engine.SetServerName("mail.example");
   EXPECT_FALSE(without.Connect());
@@ -166,11 +204,11 @@ TEST(TlsContext, ChecksTheNameIfItVerifies) {
             "the certificate of the server does not verify: hostname");
 }
 
-TEST(TlsContext, GivesEachClientTheCertificateItCanUse) {
+TEST(TlsContext, E026GivesEachClientTheCertificateItCanUse) {
   ServerTlsOptions options;
-  const TestIdentity& rsa = SharedIdentity(KeyKind::kRsa2048);
-  options.additional_certificates.push_back(
-      {"", "", rsa.cert_pem, rsa.key_pem});
+  for (const KeyKind kind : {KeyKind::kP256, KeyKind::kRsa2048}) {
+    options.certificates.push_back(SourceOf(SharedIdentity(kind)));
+  }
   const auto server = ServerContext(options);
   ClientTlsOptions both = Only(TlsVersion::kTls12);
   EnginePair first(ClientContext(both), server);
@@ -186,14 +224,17 @@ TEST(TlsContext, GivesEachClientTheCertificateItCanUse) {
 
 TEST(TlsContext, RefusesTwoCertificatesWithTheSameKindOfKey) {
   ServerTlsOptions options;
-  options.cert_pem = SharedIdentity(KeyKind::kP256).cert_pem;
-  options.key_pem = SharedIdentity(KeyKind::kP256).key_pem;
-  options.additional_certificates.push_back(
-      {"", "", options.cert_pem, options.key_pem});
+  const CertificateSource source = SourceOf(SharedIdentity(KeyKind::kP256));
+  options.certificates = {source, source};
   EXPECT_EQ(MessageOf(TlsContext::CreateServer(options).status()),
             "the key of certificate given as text is of the same kind as that "
             "of an earlier certificate; give one certificate for each kind "
             "(ECDSA, RSA, Ed25519)");
+}
+
+TEST(TlsContext, RefusesToServeWithoutACertificate) {
+  EXPECT_EQ(MessageOf(TlsContext::CreateServer({}).status()),
+            "a TLS server needs a certificate; name its file");
 }
 
 TEST(TlsContext, ChoosesAes128FirstWhateverTheClientPrefers) {
@@ -206,23 +247,23 @@ TEST(TlsContext, ChoosesAes128FirstWhateverTheClientPrefers) {
 
 TEST(TlsContext, NamesWhatOpenSslDoesNotAccept) {
   ServerTlsOptions options;
-  options.cert_pem = SharedIdentity(KeyKind::kP256).cert_pem;
-  options.key_pem = SharedIdentity(KeyKind::kP256).key_pem;
-  options.ciphers = "NO-SUCH-CIPHER";
+  options.certificates.push_back(SourceOf(SharedIdentity(KeyKind::kP256)));
+  options.policy.ciphers = "NO-SUCH-CIPHER";
   EXPECT_EQ(MessageOf(TlsContext::CreateServer(options).status()),
-            "OpenSSL does not accept the TLS 1.2 ciphers \"NO-SUCH-CIPHER\" "
+            "tls_cipherlist: OpenSSL does not accept \"NO-SUCH-CIPHER\" "
             "(no cipher match); correct the list");
-  options.ciphers.clear();
-  options.ciphersuites = "NO_SUCH_SUITE";
-  EXPECT_EQ(MessageOf(TlsContext::CreateServer(options).status()).substr(0, 67),
-            "OpenSSL does not accept the TLS 1.3 cipher suites \"NO_SUCH_SUIT"
-            "E\" (");
-  options.ciphersuites.clear();
-  options.groups = "P-257";
-  EXPECT_EQ(MessageOf(TlsContext::CreateServer(options).status()).substr(0, 43),
-            "OpenSSL does not accept the groups \"P-257\" ");
-  options.groups.clear();
-  options.max_version = TlsVersion::kTls11;
+  options.policy.ciphers.clear();
+  options.policy.ciphersuites = "NO_SUCH_SUITE";
+  EXPECT_TRUE(MessageOf(TlsContext::CreateServer(options).status())
+                  .starts_with("tls_ciphersuites: OpenSSL does not accept "
+                               "\"NO_SUCH_SUITE\" ("));
+  options.policy.ciphersuites.clear();
+  options.policy.groups = "P-257";
+  EXPECT_TRUE(MessageOf(TlsContext::CreateServer(options).status())
+                  .starts_with("tls_eecdh_auto_curves: OpenSSL does not accept "
+                               "\"P-257\" "));
+  options.policy.groups.clear();
+  options.policy.max_version = TlsVersion::kTls11;
   EXPECT_EQ(MessageOf(TlsContext::CreateServer(options).status()),
             "the highest TLS version is below the lowest one; correct one of "
             "the two");
@@ -231,14 +272,13 @@ TEST(TlsContext, NamesWhatOpenSslDoesNotAccept) {
 TEST(TlsContext, NamesTrustThatCannotBeLoaded) {
   const TemporaryFolder folder;
   ServerTlsOptions options;
-  options.cert_pem = SharedIdentity(KeyKind::kP256).cert_pem;
-  options.key_pem = SharedIdentity(KeyKind::kP256).key_pem;
-  options.ask_client_certificate = true;
+  options.certificates.push_back(SourceOf(SharedIdentity(KeyKind::kP256)));
+  options.policy.ask_client_certificate = true;
   options.ca_file = "/nowhere/ca.pem";
   EXPECT_EQ(MessageOf(TlsContext::CreateServer(options).status()),
             "CA file /nowhere/ca.pem does not exist; correct the path, or put "
             "the file there");
-  options.ca_file = folder.Write("ca.pem", options.key_pem);
+  options.ca_file = folder.Write("ca.pem", options.certificates[0].key_pem);
   EXPECT_EQ(MessageOf(TlsContext::CreateServer(options).status()),
             "there is no certificate in CA file " + options.ca_file +
                 "; put the certificate there, then its intermediates");
@@ -247,8 +287,21 @@ TEST(TlsContext, NamesTrustThatCannotBeLoaded) {
   EXPECT_EQ(MessageOf(TlsContext::CreateServer(options).status()),
             "CA directory " + options.ca_path +
                 " is not a directory that can be read; correct the path");
-  options.ca_path = folder.Path("");
-  EXPECT_TRUE(TlsContext::CreateServer(options).ok());
+}
+
+// OpenSSL can have some 500 libraries in a process; a worker that is reloaded
+// often while old sessions last must not run out of them.
+TEST(TlsLibrary, IsSharedByAnyNumberOfContexts) {
+  constexpr int kMoreThanLibraries = 700;
+  ClientTlsOptions options;
+  options.library = std::make_shared<TlsLibrary>();
+  std::vector<std::shared_ptr<TlsContext>> held;
+  for (int i = 0; i < kMoreThanLibraries; ++i) {
+    auto context = TlsContext::CreateClient(options);
+    ASSERT_TRUE(context.ok()) << context.status();
+    EXPECT_EQ((*context)->library(), options.library->get());
+    held.push_back(*std::move(context));
+  }
 }
 
 }  // namespace

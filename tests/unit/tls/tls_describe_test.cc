@@ -13,8 +13,7 @@ namespace {
 
 ServerTlsOptions With(KeyKind kind) {
   ServerTlsOptions options;
-  options.cert_pem = SharedIdentity(kind).cert_pem;
-  options.key_pem = SharedIdentity(kind).key_pem;
+  options.certificates.push_back(SourceOf(SharedIdentity(kind)));
   return options;
 }
 
@@ -33,6 +32,7 @@ TEST(TlsDescribe, Tls13WithX25519AndRsa) {
   const TlsDescription seen = Describe(client, With(KeyKind::kRsa2048));
   EXPECT_EQ(seen.protocol, "TLSv1.3");
   EXPECT_EQ(seen.cipher, "TLS_AES_256_GCM_SHA384");
+  EXPECT_EQ(seen.iana_cipher, "TLS_AES_256_GCM_SHA384");
   EXPECT_EQ(seen.used_bits, 256);
   EXPECT_EQ(seen.algorithm_bits, 256);
   EXPECT_EQ(seen.key_exchange, "X25519");
@@ -83,6 +83,7 @@ TEST(TlsDescribe, Tls12LeavesKeyExchangeAndSignaturesEmpty) {
   const TlsDescription seen = Describe(client, With(KeyKind::kRsa2048));
   EXPECT_EQ(seen.protocol, "TLSv1.2");
   EXPECT_EQ(seen.cipher, "ECDHE-RSA-AES128-GCM-SHA256");
+  EXPECT_EQ(seen.iana_cipher, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
   EXPECT_EQ(seen.used_bits, 128);
   EXPECT_EQ(seen.algorithm_bits, 128);
   EXPECT_EQ(seen.key_exchange, "");
@@ -138,7 +139,7 @@ class TlsDescribeClientCertificate : public testing::Test {
     client_.certificate.cert_pem = own.cert_pem;
     client_.certificate.key_pem = own.key_pem;
     server_ = With(KeyKind::kP256);
-    server_.ask_client_certificate = true;
+    server_.policy.ask_client_certificate = true;
   }
 
   TestIdentity authority_;
@@ -151,7 +152,7 @@ TEST_F(TlsDescribeClientCertificate, NotPresented) {
             PeerCertificate::kNotPresented);
 }
 
-TEST_F(TlsDescribeClientCertificate, UntrustedDoesNotEndTheHandshake) {
+TEST_F(TlsDescribeClientCertificate, E040UntrustedDoesNotEndTheHandshake) {
   const TlsDescription seen = Describe(client_, server_);
   EXPECT_EQ(seen.peer_certificate, PeerCertificate::kUntrusted);
   EXPECT_EQ(seen.peer_cn, "client.example");
@@ -159,6 +160,20 @@ TEST_F(TlsDescribeClientCertificate, UntrustedDoesNotEndTheHandshake) {
   EXPECT_EQ(seen.client_signature.algorithm, "ECDSA");
   EXPECT_EQ(seen.client_signature.curve, "prime256v1");
   EXPECT_EQ(seen.client_signature.digest, "SHA256");
+}
+
+TEST_F(TlsDescribeClientCertificate, E040ExpiredIsUntrusted) {
+  const TemporaryFolder folder;
+  server_.ca_file = folder.Write("ca.pem", authority_.cert_pem);
+  CertificateRequest request;
+  request.name = "client.example";
+  request.issuer = &authority_;
+  request.starts_in_days = -10;
+  request.ends_in_days = -1;
+  client_.certificate = SourceOf(MakeCertificate(request));
+  const TlsDescription seen = Describe(client_, server_);
+  EXPECT_EQ(seen.peer_certificate, PeerCertificate::kUntrusted);
+  EXPECT_EQ(seen.peer_cn, "client.example");
 }
 
 TEST_F(TlsDescribeClientCertificate, TrustedByItsAuthority) {
@@ -169,7 +184,7 @@ TEST_F(TlsDescribeClientCertificate, TrustedByItsAuthority) {
 }
 
 TEST_F(TlsDescribeClientCertificate, IsIgnoredWhenNotRequested) {
-  server_.ask_client_certificate = false;
+  server_.policy.ask_client_certificate = false;
   const TlsDescription seen = Describe(client_, server_);
   EXPECT_EQ(seen.peer_certificate, PeerCertificate::kNotRequested);
   EXPECT_EQ(seen.client_signature.algorithm, "");

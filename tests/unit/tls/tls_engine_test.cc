@@ -115,7 +115,7 @@ TEST_P(TlsEngineVersions, MovesLargeAmountsBothWaysHoweverCut) {
   }
 }
 
-TEST_P(TlsEngineVersions, TellsACleanEndFromATruncatedOne) {
+TEST_P(TlsEngineVersions, E031TellsACleanEndFromATruncatedOne) {
   EnginePair clean(client_, server_);
   ASSERT_TRUE(clean.Connect());
   ASSERT_TRUE(Send(clean, clean.client, "QUIT\r\n"));
@@ -137,7 +137,7 @@ TEST_P(TlsEngineVersions, TellsACleanEndFromATruncatedOne) {
   EXPECT_TRUE(cut.server.engine.error().ok());
 }
 
-TEST_P(TlsEngineVersions, IsTruncatedInTheMiddleOfARecordAtAnyOctet) {
+TEST_P(TlsEngineVersions, E031IsTruncatedInTheMiddleOfARecordAtAnyOctet) {
   EnginePair pair(client_, server_);
   ASSERT_TRUE(pair.Connect());
   size_t taken = 0;
@@ -153,6 +153,43 @@ TEST_P(TlsEngineVersions, IsTruncatedInTheMiddleOfARecordAtAnyOctet) {
     EXPECT_EQ(cut.server.Advance(), Step::kTruncated);
     EXPECT_EQ(cut.server.plaintext, "");
   }
+}
+
+TEST_P(TlsEngineVersions, E030ReadsNothingThatComesBehindCloseNotify) {
+  EnginePair pair(client_, server_);
+  ASSERT_TRUE(pair.Connect());
+  ASSERT_TRUE(Send(pair, pair.client, "QUIT\r\n"));
+  pair.client.engine.Shutdown();
+  const std::string late("\x17\x03\x03\x00\x20 and then 32 octets that mean it",
+                         37);
+  pair.server.arrived = pair.client.engine.TakeOutput() + late;
+  pair.server.Feed(pair.server.arrived.size());
+  EXPECT_EQ(pair.server.Advance(), Step::kClosed);
+  EXPECT_EQ(pair.server.plaintext, "QUIT\r\n");
+  pair.server.engine.SetInput(late);
+  EXPECT_EQ(pair.server.Advance(), Step::kClosed);
+  EXPECT_TRUE(pair.server.engine.error().ok());
+  // What it has to say goes out all the same.
+  size_t taken = 0;
+  EXPECT_EQ(pair.server.engine.Write("221 bye\r\n", &taken), Step::kDone);
+  pair.client.arrived = pair.server.engine.TakeOutput();
+  pair.client.Feed(pair.client.arrived.size());
+  pair.client.Advance();
+  EXPECT_EQ(pair.client.plaintext, "221 bye\r\n");
+}
+
+TEST_P(TlsEngineVersions, E032AnEndWithoutCloseNotifyIsNoFailure) {
+  EnginePair pair(client_, server_);
+  ASSERT_TRUE(pair.Connect());
+  ASSERT_TRUE(Send(pair, pair.client, "QUIT\r\n"));
+  pair.server.engine.SetEof();
+  EXPECT_EQ(pair.server.Advance(), Step::kTruncated);
+  EXPECT_EQ(pair.server.plaintext, "QUIT\r\n");
+  EXPECT_TRUE(pair.server.engine.error().ok());
+  EXPECT_EQ(pair.server.engine.failure(), TlsFailure::kNone);
+  EXPECT_EQ(pair.server.engine.library_error(), "");
+  size_t taken = 0;
+  EXPECT_EQ(pair.server.engine.Write("221 bye\r\n", &taken), Step::kDone);
 }
 
 TEST_P(TlsEngineVersions, StillAnswersAPeerThatHasEndedItsSide) {
@@ -206,7 +243,7 @@ TEST_P(TlsEngineVersions, FailsOnARecordThatWasChanged) {
             "mac)");
 }
 
-TEST_P(TlsEngineVersions, LosesTheConnectionAtAnyOctetOfTheHandshake) {
+TEST_P(TlsEngineVersions, E022LosesTheConnectionAtAnyOctetOfTheHandshake) {
   EnginePair whole(client_, server_);
   whole.Pump();
   for (size_t size = 0; size < whole.client_sent; ++size) {
@@ -324,7 +361,7 @@ TEST(TlsEngine, SaysInWordsThatTheServerSentPlaintext) {
             "the server sent plaintext where the TLS handshake was due");
 }
 
-TEST(TlsEngine, RefusesAClientThatIsTooOldAndNamesItsVersion) {
+TEST(TlsEngine, E023RefusesAClientThatIsTooOldAndNamesItsVersion) {
   ClientTlsOptions options;
   options.min_version = TlsVersion::kTls10;
   options.max_version = TlsVersion::kTls11;
@@ -342,7 +379,7 @@ TEST(TlsEngine, RefusesAClientThatIsTooOldAndNamesItsVersion) {
 
 TEST(TlsEngine, NamesTheVersionsAPickyServerCannotShare) {
   ServerTlsOptions options;
-  options.min_version = TlsVersion::kTls13;
+  options.policy.min_version = TlsVersion::kTls13;
   EnginePair pair(ClientOf(TlsVersion::kTls12), ServerContext(options));
   EXPECT_FALSE(pair.Connect());
   EXPECT_EQ(MessageOf(pair.server.engine.error()),
@@ -350,7 +387,7 @@ TEST(TlsEngine, NamesTheVersionsAPickyServerCannotShare) {
             "required");
 }
 
-TEST(TlsEngine, SaysWhatAClientWithoutACommonCipherOffered) {
+TEST(TlsEngine, E024SaysWhatAClientWithoutACommonCipherOffered) {
   ClientTlsOptions options;
   options.max_version = TlsVersion::kTls12;
   options.ciphers = "ECDHE-RSA-AES128-GCM-SHA256";
@@ -362,9 +399,12 @@ TEST(TlsEngine, SaysWhatAClientWithoutACommonCipherOffered) {
       MessageOf(pair.server.engine.error()),
       "the client and we have too little in common (no shared cipher); it "
       "offered ciphers ECDHE-RSA-AES128-GCM-SHA256 and groups secp256r1");
+  EXPECT_EQ(MessageOf(pair.client.engine.error()),
+            "the server ended the connection with TLS alert 40 (handshake "
+            "failure): it has no cipher or group in common with us");
 }
 
-TEST(TlsEngine, SaysWhatAClientWithoutACommonGroupOffered) {
+TEST(TlsEngine, E024SaysWhatAClientWithoutACommonGroupOffered) {
   ClientTlsOptions options;
   options.groups = "P-521";
   EnginePair pair(ClientContext(options), ServerContext());

@@ -41,7 +41,7 @@ TEST(TlsWire, RefusesAClientHelloWithoutEnd) {
             "the client sent more handshake data than is allowed");
 }
 
-TEST(TlsWire, RefusesRenegotiationAndStaysUsable) {
+TEST(TlsWire, E027RefusesRenegotiationAndStaysUsable) {
   End server(ServerContext());
   RawPeer client(TLS1_2_VERSION);
   client.PumpWith(server);
@@ -61,7 +61,7 @@ TEST(TlsWire, RefusesRenegotiationAndStaysUsable) {
 
 // A server can ask for renegotiation again and again; a client of OpenSSL
 // gives up after the first refusal, so the limit is shown in this role.
-TEST(TlsWire, EndsAFloodOfRenegotiations) {
+TEST(TlsWire, E027EndsAFloodOfRenegotiations) {
   End client(ClientContext());
   RawPeer server(TLS1_2_VERSION, RawPeer::Role::kServer);
   client.Advance();
@@ -106,7 +106,7 @@ TEST(TlsWire, AnswersAFewKeyUpdates) {
   EXPECT_EQ(client.received, "250 ok\r\n");
 }
 
-TEST(TlsWire, EndsAFloodOfKeyUpdates) {
+TEST(TlsWire, E029EndsAFloodOfKeyUpdates) {
   End server(ServerContext());
   RawPeer client(TLS1_3_VERSION);
   client.PumpWith(server);

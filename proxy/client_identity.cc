@@ -1,0 +1,19 @@
+#include "proxy/client_identity.h"
+
+namespace tlspost {
+
+smtp::ClientIdentity IdentityOf(const ClientChannel& client,
+                                const ClientState& state) {
+  smtp::ClientIdentity identity;
+  const io::Stream& transport = client.stream().transport();
+  const io::Endpoint local = transport.local();
+  identity.address = transport.peer().Address();
+  identity.port = transport.peer().port();
+  identity.helo = state.helo;
+  identity.esmtp = state.esmtp;
+  identity.dest_address = local.Address();
+  identity.dest_port = local.port();
+  return identity;
+}
+
+}  // namespace tlspost

@@ -1,0 +1,135 @@
+// Looking at files, and loading them.
+
+#include "proxy/tls_reloader.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "common/base/status.h"
+
+namespace tlspost {
+
+TlsReloader::TlsReloader(TlsLoader& loader, Log& log,
+                         std::chrono::milliseconds ticket_interval, Apply apply)
+    : loader_(loader),
+      log_(log),
+      ticket_interval_(ticket_interval),
+      apply_(std::move(apply)) {}
+
+void TlsReloader::Start(std::vector<std::string> files) {
+  files_ = std::move(files);
+  loaded_ = seen_ = Facts();
+  thread_ = std::thread([this] { Run(); });
+}
+
+void TlsReloader::Stop() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void TlsReloader::Request() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    requested_ = true;
+  }
+  wake_.notify_one();
+}
+
+void TlsReloader::Run() {
+  while (Wait()) Look();
+}
+
+// For the next look, or a request, which it obeys. False: the end has come.
+bool TlsReloader::Wait() {
+  bool requested = false;
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    wake_.wait_for(lock, kLookInterval,
+                   [this] { return requested_ || stopping_; });
+    if (stopping_) return false;
+    requested = std::exchange(requested_, false);
+  }
+  if (requested) {
+    Reload(/*again=*/false);
+    return true;
+  }
+  // Good enough for keys: a look that takes long makes them last longer.
+  key_age_ += kLookInterval;
+  if (key_age_ < ticket_interval_) return true;
+  key_age_ = std::chrono::milliseconds(0);
+  loader_.RotateTicketKeys();
+  return true;
+}
+
+void TlsReloader::Look() {
+  std::vector<FileFacts> now = Facts();
+  const bool settled = now == seen_;
+  seen_ = std::move(now);
+  const bool retry =
+      !last_failure_.empty() && ++looks_since_failure_ >= kRetryLooks;
+  const bool changed = settled && seen_ != loaded_;
+  if (changed || retry) Reload(/*again=*/!changed);
+}
+
+void TlsReloader::Reload(bool again) {
+  looks_since_failure_ = 0;
+  // Before they are read: what changes meanwhile is seen at the next look.
+  std::vector<FileFacts> facts = Facts();
+  TlsLoader::Loaded loaded;
+  const absl::Status status = loader_.Load(loaded);
+  std::vector<std::string> files = std::move(loaded.files);
+  if (!status.ok()) {
+    // A repair may be in one of the old files or in one of the new.
+    files.insert(files.end(), files_.begin(), files_.end());
+    std::sort(files.begin(), files.end());
+    files.erase(std::unique(files.begin(), files.end()), files.end());
+  }
+  const bool same_files = files_ == files;
+  files_ = std::move(files);
+  seen_ = loaded_ = same_files ? std::move(facts) : Facts();
+  if (!status.ok()) return NoteFailure(MessageOf(status), again);
+  last_failure_.clear();
+  ++reloads_;
+  for (const std::string& warning : loaded.warnings) log_.Warning(warning);
+  apply_(std::move(loaded.workers));
+  log_.Info("TLS certificates reloaded");
+}
+
+// What is still wrong at another try is not said again.
+void TlsReloader::NoteFailure(std::string_view why, bool again) {
+  if (again && last_failure_ == why) return;
+  last_failure_ = why;
+  ++failures_;
+  log_.Error(
+      absl::StrFormat("reload: %s; what was loaded before stays in use", why));
+}
+
+std::vector<TlsReloader::FileFacts> TlsReloader::Facts() const {
+  std::vector<FileFacts> all;
+  for (const std::string& file : files_) {
+    FileFacts& facts = all.emplace_back();
+    struct stat found = {};
+    if (stat(file.c_str(), &found) != 0) {
+      facts.error = errno;
+      continue;
+    }
+    facts.device = found.st_dev;
+    facts.inode = found.st_ino;
+    facts.size = found.st_size;
+    facts.modified_ns =
+        found.st_mtim.tv_sec * 1'000'000'000 + found.st_mtim.tv_nsec;
+    facts.changed_ns =
+        found.st_ctim.tv_sec * 1'000'000'000 + found.st_ctim.tv_nsec;
+  }
+  return all;
+}
+
+}  // namespace tlspost

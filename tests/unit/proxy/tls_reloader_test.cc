@@ -1,0 +1,212 @@
+// Certificates that change while they are in use: noticed, loaded all or
+// nothing, and only once.
+
+#include "proxy/tls_reloader.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/tls/self_signed.h"
+#include "proxy/log.h"
+#include "proxy/tls_loader.h"
+#include "tests/unit/tls/temporary_folder.h"
+
+namespace tlspost {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+
+class MemoryLog final : public Log {
+ public:
+  int Count(std::string_view words) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    int count = 0;
+    for (const std::string& line : lines_) {
+      if (line.find(words) != std::string::npos) ++count;
+    }
+    return count;
+  }
+
+ protected:
+  void Write(std::string_view level, std::string_view line) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    lines_.push_back(std::string(level) + std::string(line));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> lines_;
+};
+
+// As certbot keeps them: live/ holds links into archive/.
+class TlsReloaderTest : public ::testing::Test {
+ protected:
+  TlsReloaderTest() {
+    WriteVersion(1, "one.example", "one.example");
+    Link("cert.pem", "cert1.pem");
+    Link("key.pem", "key1.pem");
+    settings_.tls_cert_file = folder_.Path("cert.pem");
+    settings_.tls_key_file = folder_.Path("key.pem");
+  }
+
+  // Keys belong together only when the names are the same.
+  void WriteVersion(int version, const std::string& cert_name,
+                    const std::string& key_name) {
+    const tls::SelfSigned made = tls::GenerateSelfSigned(cert_name);
+    const std::string number = std::to_string(version);
+    folder_.Write("cert" + number + ".pem", made.cert_pem);
+    folder_.Write("key" + number + ".pem",
+                  cert_name == key_name
+                      ? made.key_pem
+                      : tls::GenerateSelfSigned(key_name).key_pem);
+  }
+
+  // Switches a link in one step.
+  void Link(const std::string& name, const std::string& target) {
+    const std::string next = folder_.Path(name + ".next");
+    std::filesystem::create_symlink(folder_.Path(target), next);
+    std::filesystem::rename(next, folder_.Path(name));
+  }
+
+  void Start() {
+    loader_ = std::make_unique<TlsLoader>(settings_, /*workers=*/2);
+    TlsLoader::Loaded loaded;
+    const absl::Status status = loader_->Load(loaded);
+    ASSERT_TRUE(status.ok()) << status;
+    reloader_ = std::make_unique<TlsReloader>(
+        *loader_, log_, std::chrono::hours(1),
+        [](std::vector<WorkerTls> workers) {
+          EXPECT_EQ(workers.size(), 2u);
+          for (const WorkerTls& worker : workers) {
+            EXPECT_NE(worker.clients, nullptr);
+          }
+        });
+    reloader_->Start(std::move(loaded.files));
+  }
+
+  bool WaitFor(int64_t reloads, int64_t failures) {
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (std::chrono::steady_clock::now() < end) {
+      if (reloader_->reloads() == reloads &&
+          reloader_->failures() == failures) {
+        return true;
+      }
+      std::this_thread::sleep_for(5ms);
+    }
+    return false;
+  }
+
+  // Time in which a change would have been noticed twice over.
+  void LetItLook() {
+    std::this_thread::sleep_for(4 * TlsReloader::kLookInterval);
+  }
+
+  tls::TemporaryFolder folder_;
+  Settings settings_;
+  MemoryLog log_;
+  std::unique_ptr<TlsLoader> loader_;
+  std::unique_ptr<TlsReloader> reloader_;
+};
+
+TEST_F(TlsReloaderTest, ALinkThatIsSwitchedIsNoticed) {
+  Start();
+  WriteVersion(2, "two.example", "two.example");
+  LetItLook();
+  EXPECT_EQ(reloader_->reloads(), 0) << "nothing leads to the new files yet";
+  Link("cert.pem", "cert2.pem");
+  Link("key.pem", "key2.pem");
+  EXPECT_TRUE(WaitFor(1, 0));
+  LetItLook();
+  EXPECT_EQ(reloader_->reloads(), 1);
+  EXPECT_EQ(log_.Count("TLS certificates reloaded"), 1);
+}
+
+TEST_F(TlsReloaderTest, AFileThatIsWrittenAgainIsNoticed) {
+  Start();
+  WriteVersion(1, "one.example", "one.example");
+  EXPECT_TRUE(WaitFor(1, 0));
+}
+
+TEST_F(TlsReloaderTest, E035WhatIsBadChangesNothingAndIsSaidOnce) {
+  Start();
+  WriteVersion(2, "two.example", "another.example");
+  Link("cert.pem", "cert2.pem");
+  Link("key.pem", "key2.pem");
+  EXPECT_TRUE(WaitFor(0, 1));
+  LetItLook();
+  EXPECT_EQ(reloader_->failures(), 1);
+  EXPECT_EQ(log_.Count("does not belong to the certificate"), 1);
+  // What is good again is taken.
+  WriteVersion(3, "three.example", "three.example");
+  Link("cert.pem", "cert3.pem");
+  Link("key.pem", "key3.pem");
+  EXPECT_TRUE(WaitFor(1, 1));
+}
+
+TEST_F(TlsReloaderTest, AMissingFileIsSaidOnceAndItsReturnIsNoticed) {
+  Start();
+  std::filesystem::rename(folder_.Path("cert1.pem"), folder_.Path("away.pem"));
+  EXPECT_TRUE(WaitFor(0, 1));
+  LetItLook();
+  EXPECT_EQ(reloader_->failures(), 1);
+  std::filesystem::rename(folder_.Path("away.pem"), folder_.Path("cert1.pem"));
+  EXPECT_TRUE(WaitFor(1, 1));
+}
+
+// The map is changed first, and the file that it names comes later.
+TEST_F(TlsReloaderTest, AFileThatTheNewStateNamesIsWaitedFor) {
+  settings_.tls_server_sni_maps = folder_.Write("map", "");
+  Start();
+  folder_.Write("map", "new.example " + folder_.Path("new.pem") + "\n");
+  EXPECT_TRUE(WaitFor(0, 1));
+  const tls::SelfSigned made = tls::GenerateSelfSigned("new.example");
+  folder_.Write("new.pem", made.key_pem + made.cert_pem);
+  EXPECT_TRUE(WaitFor(1, 1));
+}
+
+TEST_F(TlsReloaderTest, E035TicketKeysStayWhenAnythingElseIsBad) {
+  const std::string zeros(107, 'A');  // 80 octets in base64: 107 and one '='
+  settings_.tls_ticket_key_file = folder_.Write("tickets", zeros + "=\n");
+  settings_.backend_tls_security_level = BackendTlsLevel::kEncrypt;
+  settings_.backend_tls_CAfile = folder_.Path("cert.pem");
+  TlsLoader loader(settings_, /*workers=*/1);
+  TlsLoader::Loaded before;
+  ASSERT_TRUE(loader.Load(before).ok());
+  const auto newest = [&before] {
+    return before.workers[0].clients->ticket_keys().Current().cipher_key[0];
+  };
+  EXPECT_EQ(newest(), 0);
+  folder_.Write("tickets", std::string(106, '/') + "8=\n");
+  settings_.backend_tls_CAfile = folder_.Path("missing.pem");
+  TlsLoader::Loaded after;
+  EXPECT_FALSE(loader.Load(after).ok());
+  EXPECT_EQ(newest(), 0) << "still the old key";
+  settings_.backend_tls_CAfile = folder_.Path("cert.pem");
+  TlsLoader::Loaded mended;
+  EXPECT_TRUE(loader.Load(mended).ok());
+  EXPECT_EQ(newest(), 0xff);
+}
+
+TEST_F(TlsReloaderTest, ARequestReloadsWhatHasNotChanged) {
+  Start();
+  reloader_->Request();
+  EXPECT_TRUE(WaitFor(1, 0));
+}
+
+TEST_F(TlsReloaderTest, StopEndsItAtOnce) {
+  Start();
+  const auto begin = std::chrono::steady_clock::now();
+  reloader_->Stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+}
+
+}  // namespace
+}  // namespace tlspost
