@@ -23,10 +23,6 @@ constexpr int kChallenge = 334;
 constexpr int kAuthenticated = 235;
 constexpr int kLeaving = 421;
 
-std::string_view FirstLine(std::string_view reply) {
-  return reply.substr(0, reply.find('\r'));
-}
-
 }  // namespace
 
 AuthExchange::AuthExchange(SessionServices& services, ClientChannel& client,
@@ -210,7 +206,7 @@ void AuthExchange::Answer(std::string_view reply, bool success) {
 // In Postfix's words, which people's tools look for; no name in it, as people
 // type passwords there.
 void AuthExchange::LogFailure(std::string_view reply) const {
-  const std::string_view words = FirstLine(reply);
+  const std::string_view words = smtp::FirstLine(reply);
   const bool repeats = smtp::RepeatsResponse(words, responses_);
   services_.log.Warning(absl::StrFormat(
       "unknown[%s]: SASL %s authentication failed: %s", identity_.address,

@@ -7,16 +7,15 @@
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
 #include "common/base/co_try.h"
+#include "common/smtp/reply.h"
 #include "common/smtp/text.h"
 
 namespace tlspost {
 namespace {
 
 absl::Status UnexpectedReply(std::string_view what, std::string_view reply) {
-  // One line, whatever the server put into it.
-  reply = reply.substr(0, reply.find('\r'));
-  return absl::UnavailableError(
-      absl::StrFormat("%s: %s", what, smtp::SanitizeForHeader(reply)));
+  return absl::UnavailableError(absl::StrFormat(
+      "%s: %s", what, smtp::SanitizeForHeader(smtp::FirstLine(reply))));
 }
 
 }  // namespace

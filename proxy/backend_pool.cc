@@ -29,10 +29,6 @@ std::string RefusalFor(const absl::Status& why) {
                          : smtp::reply::kBackendDown.text());
 }
 
-std::string_view FirstLine(std::string_view reply) {
-  return reply.substr(0, reply.find('\r'));
-}
-
 }  // namespace
 
 void Lease::Return() {
@@ -148,7 +144,7 @@ Task<BackendPool::Introduction> BackendPool::Introduce(
     log_.Error(absl::StrFormat(
         "the backend refuses the identity of %s: %s; its mail gets 451 until "
         "this is mended",
-        identity.address, FirstLine(reply->text)));
+        identity.address, smtp::FirstLine(reply->text)));
     refusal = smtp::reply::kBackendDown.text();
   } else {
     // The backend's decision on this client (edge 99).

@@ -2,6 +2,8 @@
 //
 // Run is the conversation; a Transaction is the loan of a backend connection
 // in the middle of it. Nothing the client said before TLS has effect after it.
+// session.cc is the course of the talk, session_commands.cc what is answered at
+// once, session_tls.cc the way into TLS.
 
 #ifndef TLSPOST_PROXY_SESSION_H_
 #define TLSPOST_PROXY_SESSION_H_

@@ -3,7 +3,9 @@
 // What the client sent in one go is sent to the backend in one go, and the
 // replies come back in order in one go. Replies are the backend's own words;
 // ours stand only where no backend had a say. At its end the connection is
-// back in the pool, clean, or closed.
+// back in the pool, clean, or closed. transaction.cc is its course,
+// transaction_group.cc the commands and replies, transaction_log.cc its line in
+// the log.
 
 #ifndef TLSPOST_PROXY_TRANSACTION_H_
 #define TLSPOST_PROXY_TRANSACTION_H_

@@ -65,6 +65,12 @@ class Reply {
   std::string_view text_;
 };
 
+// A reply's first line without its end, whatever the server put into it: what
+// fits into a line of the log.
+inline std::string_view FirstLine(std::string_view reply) {
+  return reply.substr(0, reply.find('\r'));
+}
+
 // Either what was asked for, or the refusal to send to the client.
 template <typename T>
 class [[nodiscard]] ReplyOr {

@@ -1,0 +1,62 @@
+// The line in the log that each transaction gets.
+
+#include <chrono>
+
+#include "absl/strings/str_format.h"
+#include "common/base/status.h"
+#include "common/smtp/reply.h"
+#include "common/smtp/text.h"
+#include "proxy/transaction.h"
+
+namespace tlspost {
+namespace {
+
+double Seconds(io::Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+// "client=..., from=<>, to=<>, nrcpt=1"
+std::string Transaction::Envelope() const {
+  std::string to;
+  for (const std::string& recipient : recipients_) {
+    to += absl::StrFormat("to=<%s>, ", smtp::SanitizeForHeader(recipient));
+  }
+  return absl::StrFormat(
+      "client=unknown[%s], %sfrom=<%s>, %snrcpt=%d", identity_.address,
+      state_.authenticated() ? state_.authentication->LogFields() : "",
+      smtp::SanitizeForHeader(mail_.path), to, recipient_count_);
+}
+
+// One line per transaction that came to its message: who, from whom, to whom,
+// how big, what the backend said, and where the time went (waiting for a
+// connection / envelope / message).
+void Transaction::LogMessage(const MessageRelay& relay, const absl::Status& end,
+                             io::Time data_started) const {
+  const io::Time now = services_.loop.Now();
+  const std::string_view said = smtp::FirstLine(relay.reply());
+  const std::string_view status = relay.accepted()          ? "sent"
+                                  : relay.outcome_unknown() ? "unknown"
+                                  : !end.ok()               ? "aborted"
+                                  : said.starts_with('4')   ? "deferred"
+                                                            : "bounced";
+  services_.log.Info(absl::StrFormat(
+      "%s: %s, size=%d, relay=%s, delay=%.2f, delays=%.2f/%.2f/%.2f, "
+      "status=%s (%s)",
+      id_, Envelope(), relay.octets(), relay_, Seconds(now - started_),
+      Seconds(leased_ - started_), Seconds(data_started - leased_),
+      Seconds(now - data_started), status,
+      end.ok() ? smtp::SanitizeForHeader(said) : MessageOf(end)));
+}
+
+// The same for one that was refused before.
+void Transaction::LogRefusal() const {
+  services_.log.Info(
+      absl::StrFormat("%s: %s, relay=%s, delay=%.2f, status=refused (%s)", id_,
+                      Envelope(), relay_.empty() ? "none" : relay_,
+                      Seconds(services_.loop.Now() - started_),
+                      smtp::SanitizeForHeader(refusal_)));
+}
+
+}  // namespace tlspost
