@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "absl/hash/hash.h"
 #include "common/base/check.h"
 
 namespace tlspost {

@@ -12,10 +12,11 @@
 #include <atomic>
 #include <cstddef>
 #include <mutex>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/hash/hash.h"
 #include "common/io/endpoint.h"
 #include "common/io/network.h"
 
@@ -62,7 +63,9 @@ class HandshakeLimit {
   static constexpr size_t kShards = 16;
   struct Shard {
     std::mutex mutex;
-    absl::flat_hash_map<io::AddressBytes, int> counts;  // never holds a 0
+    // Never holds a 0.
+    std::unordered_map<io::AddressBytes, int, absl::Hash<io::AddressBytes>>
+        counts;
   };
 
   Shard& ShardOf(const io::AddressBytes& client);

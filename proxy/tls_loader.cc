@@ -66,9 +66,34 @@ absl::Status TlsLoader::Load(Loaded& loaded) {
   for (const absl::Status& status : {clients, backend, keys.status()}) {
     if (!status.ok()) return status;
   }
+  const absl::Status renewal = RefuseBadRenewal(loaded);
+  if (!renewal.ok()) return renewal;
   // Last, when all is good: it changes what is in use.
+  NoteInUse(loaded);
   if (!keys->empty()) ticket_keys_->Replace(*keys);
   return absl::OkStatus();
+}
+
+absl::Status TlsLoader::RefuseBadRenewal(const Loaded& loaded) const {
+  const auto& context = loaded.workers.front().clients;
+  if (in_use_.empty() || context == nullptr) return absl::OkStatus();
+  for (const tls::ServedCertificate& served : context->certificates()) {
+    const bool is_new = in_use_.count(served.fingerprint) == 0;
+    if (is_new && !served.date_problem.empty()) {
+      return MakeStatus(absl::StatusCode::kFailedPrecondition,
+                        served.date_problem);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void TlsLoader::NoteInUse(const Loaded& loaded) {
+  in_use_.clear();
+  const auto& context = loaded.workers.front().clients;
+  if (context == nullptr) return;
+  for (const tls::ServedCertificate& served : context->certificates()) {
+    in_use_.insert(served.fingerprint);
+  }
 }
 
 bool TlsLoader::WantsClientTls() const {

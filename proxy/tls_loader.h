@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,10 @@ class TlsLoader {
   // A certificate that is in no file, for the demo.
   void UseCertificate(std::string cert_pem, std::string key_pem);
 
-  // An error is one line that names the file and the remedy. Keys of session
+  // An error is one line that names the file and the remedy. At the start a
+  // certificate that has expired is served with a warning, since any is better
+  // than none; later it is an error, unless it was in use before: it would
+  // replace a better one. Keys of session
   // tickets live on from one load to the next, unless their file says else.
   // loaded.files holds what was to be read also then.
   absl::Status Load(Loaded& loaded);
@@ -57,6 +61,8 @@ class TlsLoader {
   absl::Status LoadBackendTls(Loaded& loaded) const;
   absl::Status AddCertificates(tls::ServerTlsOptions& options,
                                Loaded& loaded) const;
+  absl::Status RefuseBadRenewal(const Loaded& loaded) const;
+  void NoteInUse(const Loaded& loaded);
   absl::StatusOr<std::vector<tls::TicketKey>> ReadTicketKeys(
       Loaded& loaded) const;
 
@@ -65,6 +71,8 @@ class TlsLoader {
   tls::CertificateSource given_;
   const std::shared_ptr<tls::TicketKeys> ticket_keys_;
   std::vector<std::shared_ptr<tls::TlsLibrary>> libraries_;  // of each worker
+  // Fingerprints of the certificates that were loaded last; none at the start.
+  std::set<std::string> in_use_;
 };
 
 }  // namespace tlspost

@@ -110,6 +110,9 @@ EXAMPLES = {
     "string-view": ("common/smtp/a.h", [
         HEAD + "absl::string_view view;\n",
     ], [HEAD + "std::string_view view;  // not absl::string_view\n"]),
+    "absl-container": ("proxy/a.cc", [
+        HEAD + '#include "absl/container/flat_hash_map.h"\n',
+    ], [HEAD + "#include <unordered_map>\n"]),
     "regex": ("common/smtp/a.cc", [
         HEAD + "#include <regex>\n",
         HEAD + 'std::regex r("x");\n',

@@ -224,6 +224,14 @@ def regex(source):
                         source.directives)
 
 
+@rule("absl-container", is_cpp)
+def absl_container(source):
+    for number, _, header in _includes(source):
+        if header.startswith("absl/container/"):
+            yield number, (f"{header}: g++ 14 with -fsanitize=undefined does "
+                           "not compile it; use std::unordered_map")
+
+
 @rule("using-namespace", is_cpp)
 def using_namespace(source):
     for line, text in _matches(source, r"\busing\s+namespace\s+[\w:]+",

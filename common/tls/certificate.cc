@@ -111,16 +111,17 @@ absl::Status CheckPair(const Identity& identity, const PemText& cert,
                   "; use the key that the certificate was issued for");
 }
 
-void WarnOfDates(const Identity& identity, std::vector<std::string>* warnings) {
+// Empty: it is valid now.
+std::string DateProblem(const Identity& identity) {
   const X509* leaf = identity.leaf.get();
+  const std::string which = "the certificate in " + identity.title;
   if (X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0) {
-    warnings->push_back("the certificate in " + identity.title +
-                        " has expired; renew it");
+    return which + " has expired; renew it";
   }
   if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0) {
-    warnings->push_back("the certificate in " + identity.title +
-                        " is not valid yet; check the clock of this machine");
+    return which + " is not valid yet; check the clock of this machine";
   }
+  return "";
 }
 
 // Copies of a private key do not stay behind in freed memory.
@@ -190,8 +191,20 @@ absl::StatusOr<Identity> LoadIdentity(OSSL_LIB_CTX* library,
     }
     warnings->push_back(key_pem->permission_problem);
   }
-  WarnOfDates(identity, warnings);
+  std::string date_problem = DateProblem(identity);
+  if (!date_problem.empty()) warnings->push_back(std::move(date_problem));
   return identity;
+}
+
+ServedCertificate Describe(const Identity& identity) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  TLSPOST_CHECK(X509_digest(identity.leaf.get(), EVP_sha256(), digest, &size) ==
+                1);
+  ServedCertificate served;
+  served.fingerprint.assign(reinterpret_cast<const char*>(digest), size);
+  served.date_problem = DateProblem(identity);
+  return served;
 }
 
 absl::Status UseIdentity(const Identity& identity, SSL_CTX* context) {

@@ -106,6 +106,7 @@ absl::StatusOr<SslContextHandle> ServerBuilder::LoadSet(
     status = UseIdentity(*identity, raw);
     if (!status.ok()) return status;
     leaves_.push_back(identity->leaf.get());
+    parts_.certificates.push_back(Describe(*identity));
   }
   return context;
 }

@@ -19,6 +19,7 @@
 #include "common/tls/certificate.h"
 #include "common/tls/ocsp_staples.h"
 #include "common/tls/openssl_handles.h"
+#include "common/tls/served_certificate.h"
 #include "common/tls/server_terms.h"
 #include "common/tls/tls_options.h"
 
@@ -32,6 +33,7 @@ struct ServerParts {
   std::unique_ptr<ServerTerms> terms;
   std::unique_ptr<OcspStaples> staples;  // the SSL_CTXs point to it
   size_t trusted_authorities = 0;
+  std::vector<ServedCertificate> certificates;
   std::vector<std::string> warnings;
 };
 

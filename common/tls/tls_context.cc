@@ -81,6 +81,7 @@ absl::Status TlsContext::ApplyServer(const ServerTlsOptions& options) {
   server_terms_ = std::move(parts->terms);
   staples_ = std::move(parts->staples);
   trusted_authorities_ = parts->trusted_authorities;
+  certificates_ = std::move(parts->certificates);
   warnings_ = std::move(parts->warnings);
   return UseTickets(options);
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/tls/served_certificate.h"
 #include "common/tls/tls_options.h"
 
 struct evp_cipher_st;
@@ -40,6 +41,11 @@ class TlsContext {
   bool is_server() const { return server_; }
   // Of the policy that holds when no other does.
   TlsVersion min_version() const { return min_version_; }
+
+  // All that a server proves itself with, those for single names too.
+  const std::vector<ServedCertificate>& certificates() const {
+    return certificates_;
+  }
 
   // What is unwise but works, one line each.
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -73,6 +79,7 @@ class TlsContext {
   std::unique_ptr<ServerTerms> server_terms_;  // null for a client
   std::unique_ptr<OcspStaples> staples_;       // null when there are none
   size_t trusted_authorities_ = 0;
+  std::vector<ServedCertificate> certificates_;
   std::vector<std::string> warnings_;
 };
 

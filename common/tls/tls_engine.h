@@ -56,7 +56,8 @@ class TlsEngine {
   static constexpr size_t kMaxPendingOutput = size_t{64} << 10;
   // KeyUpdates and refused renegotiations that a peer may cause: so many, and
   // one more for each part of that size that it sends. Honest peers change
-  // keys once in many gigabytes.
+  // keys once in many gigabytes. By octets and not by seconds (protocol edge
+  // 29): there is no clock here, and no peer gets more by waiting.
   static constexpr uint64_t kMaxControlMessages = 16;
   static constexpr uint64_t kOctetsPerControlMessage = uint64_t{1} << 20;
 

@@ -256,6 +256,7 @@ class BrokenRenewalTest(tlscase.TlsCase):
         super().setUp()
         for number in (1, 2):
             self.certificates.issue("renewed%d" % number)
+        self.certificates.issue("expired", days=(-9, -1))
 
     def truncated(self, name):
         text = util.read_text(self.certificates.path(name + ".chain.pem"))
@@ -290,6 +291,10 @@ class BrokenRenewalTest(tlscase.TlsCase):
                     self.file(""), self.certificates.path("renewed2.key")
                 ),
                 "fullchain.pem",
+            ),
+            "expired": (
+                lambda lineage: lineage.renew("expired"),
+                "has expired",
             ),
             "chain in the wrong order": (
                 lambda lineage: lineage.renew(

@@ -17,6 +17,7 @@
 #include "proxy/log.h"
 #include "proxy/tls_loader.h"
 #include "tests/unit/tls/temporary_folder.h"
+#include "tests/unit/tls/test_certificates.h"
 
 namespace tlspost {
 namespace {
@@ -193,6 +194,41 @@ TEST_F(TlsReloaderTest, E035TicketKeysStayWhenAnythingElseIsBad) {
   TlsLoader::Loaded mended;
   EXPECT_TRUE(loader.Load(mended).ok());
   EXPECT_EQ(newest(), 0xff);
+}
+
+TEST_F(TlsReloaderTest, E035AnExpiredRenewalReplacesNothing) {
+  Start();
+  const auto renew = [this](int first_day, int last_day) {
+    tls::CertificateRequest request;
+    request.starts_in_days = first_day;
+    request.ends_in_days = last_day;
+    const tls::TestIdentity made = tls::MakeCertificate(request);
+    folder_.Write("key1.pem", made.key_pem);
+    folder_.Write("cert1.pem", made.cert_pem);
+  };
+  renew(-9, -1);
+  EXPECT_TRUE(WaitFor(0, 1));
+  EXPECT_EQ(log_.Count("has expired; renew it; what was loaded before stays"),
+            1);
+  renew(1, 9);
+  EXPECT_TRUE(WaitFor(0, 2));
+  EXPECT_EQ(log_.Count("is not valid yet"), 1);
+  renew(-1, 9);
+  EXPECT_TRUE(WaitFor(1, 2));
+}
+
+// Or a certificate that is forgotten in a map would stop all renewals.
+TEST_F(TlsReloaderTest, WhatHadExpiredAtTheStartIsNoReasonToRefuse) {
+  tls::CertificateRequest request;
+  request.starts_in_days = -9;
+  request.ends_in_days = -1;
+  const tls::TestIdentity expired = tls::MakeCertificate(request);
+  folder_.Write("old.pem", expired.key_pem + expired.cert_pem);
+  settings_.tls_server_sni_maps =
+      folder_.Write("map", "old.example " + folder_.Path("old.pem") + "\n");
+  Start();
+  WriteVersion(1, "one.example", "one.example");
+  EXPECT_TRUE(WaitFor(1, 0));
 }
 
 TEST_F(TlsReloaderTest, ARequestReloadsWhatHasNotChanged) {
