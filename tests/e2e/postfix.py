@@ -422,6 +422,8 @@ _BACKEND_NAMES = "DNS:backend.test, DNS:localhost"
 class Postfix:
     """One private instance; start() and stop() may be called repeatedly."""
 
+    listeners = LISTENERS
+
     def __init__(self, certificates):
         if os.geteuid() != 0:
             raise util.Skip(
@@ -431,7 +433,7 @@ class Postfix:
         self.software = locate()
         self.owner = _pick(_OWNERS, pwd.getpwnam)
         self.group = _pick(_GROUPS, grp.getgrnam)
-        self.ports = {name: util.free_port() for name in LISTENERS}
+        self.ports = {name: util.free_port() for name in self.listeners}
         self.top = tempfile.mkdtemp(prefix="tlspost-e2e-postfix-")
         self.log_path = os.path.join(self.top, "maillog")
         self._process = None
@@ -473,6 +475,24 @@ class Postfix:
             "group": self.group,
             "libraries": "shlib_directory = " + libraries if libraries else "",
         }
+        for name, text in self._files(certificates, values).items():
+            with open(os.path.join(etc, name), "w", encoding="ascii") as file:
+                file.write(text)
+        data = os.path.join(self.top, "data")
+        os.mkdir(data, 0o700)
+        os.chown(data, owner, -1)
+        for name, user, files_group, mode in _QUEUE_DIRECTORIES:
+            path = os.path.join(self.top, "queue", name)
+            os.makedirs(path, exist_ok=True)
+            os.chown(
+                path,
+                owner if user == "owner" else 0,
+                group if files_group else -1,
+            )
+            os.chmod(path, mode)
+
+    def _files(self, certificates, values):
+        """{name: text} of the configuration, made with `values`."""
         limits = {
             "recipient_limit": SMALL_RECIPIENT_LIMIT,
             "size_limit": SMALL_SIZE_LIMIT,
@@ -488,25 +508,11 @@ class Postfix:
             limits[name + "_chain"] = certificates.path(
                 "backend-" + name + ".combined.pem"
             )
-        for name, text in (
-            ("main.cf", _MAIN_CF.format(**values)),
-            ("master.cf", _MASTER_CF.format(**limits, **self.ports)),
-            ("recipients", _RECIPIENTS),
-        ):
-            with open(os.path.join(etc, name), "w", encoding="ascii") as file:
-                file.write(text)
-        data = os.path.join(self.top, "data")
-        os.mkdir(data, 0o700)
-        os.chown(data, owner, -1)
-        for name, user, files_group, mode in _QUEUE_DIRECTORIES:
-            path = os.path.join(self.top, "queue", name)
-            os.makedirs(path, exist_ok=True)
-            os.chown(
-                path,
-                owner if user == "owner" else 0,
-                group if files_group else -1,
-            )
-            os.chmod(path, mode)
+        return {
+            "main.cf": _MAIN_CF.format(**values),
+            "master.cf": _MASTER_CF.format(**limits, **self.ports),
+            "recipients": _RECIPIENTS,
+        }
 
     # Life.
 
