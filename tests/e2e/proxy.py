@@ -37,7 +37,7 @@ def _dies_with_us():
     return ["setpriv", "--pdeathsig", "KILL"]
 
 
-def run(*arguments, timeout=30):
+def run(*arguments, timeout=30, preexec_fn=None):
     """Runs `tlspost arguments...` to its end: a CompletedProcess."""
     result = subprocess.run(
         _dies_with_us() + [binary] + list(arguments),
@@ -45,6 +45,7 @@ def run(*arguments, timeout=30):
         capture_output=True,
         env=environment(),
         timeout=timeout,
+        preexec_fn=preexec_fn,
     )
     result.stdout = result.stdout.decode("utf-8", "backslashreplace")
     result.stderr = result.stderr.decode("utf-8", "backslashreplace")

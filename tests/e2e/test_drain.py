@@ -15,7 +15,7 @@ class DrainTest(case.PostfixCase):
         client.send(b"Subject: drain\r\n\r\nfirst half\r\n")
         return client
 
-    def test_idle_clients_hear_421_and_transactions_finish(self):
+    def test_E109_idle_clients_hear_421_and_transactions_finish(self):
         running = self.start_proxy(drain_timeout="30s")
         idle = [
             self.tls_session(running),

@@ -1,11 +1,13 @@
 """What is wrong at the start is said in one line, with the remedy."""
 
+import errno
 import os
 import socket
 import tempfile
 
 import case
 import proxy
+import seccomp
 
 
 class StartupErrorTest(case.Case):
@@ -14,9 +16,9 @@ class StartupErrorTest(case.Case):
         backend = changes.pop("backend", "127.0.0.1:1")
         return proxy.settings_for(0, backend, self.certificates, **changes)
 
-    def assert_refuses(self, arguments, *words):
+    def assert_refuses(self, arguments, *words, preexec_fn=None):
         """It ends at once, not with 0, and one line holds all these words."""
-        result = proxy.run(*arguments, timeout=40)
+        result = proxy.run(*arguments, timeout=40, preexec_fn=preexec_fn)
         shown = "%s\nstatus %s\n%s%s" % (
             " ".join(arguments),
             result.returncode,
@@ -157,6 +159,20 @@ class StartupErrorTest(case.Case):
 
     def test_backend_that_does_not_resolve(self):
         self.refuses("backend.invalid", backend="backend.invalid:25")
+
+    # The machine.
+
+    def test_E110_no_io_uring(self):
+        """As in a container whose runtime forbids or hides it."""
+        for error in (errno.EPERM, errno.ENOSYS):
+            with self.subTest(errno.errorcode[error]):
+                self.assert_refuses(
+                    proxy.options(self.settings()),
+                    "io_uring",
+                    "seccomp",
+                    "allow io_uring_setup",
+                    preexec_fn=seccomp.refuse(seccomp.IO_URING_SETUP, error),
+                )
 
     # The settings file.
 

@@ -323,7 +323,7 @@ class AbuseTest(tlscase.TlsCase):
                 running.wait_for_log(r"(?i)key update")
                 self.assert_delivers(self.tls_client(running))
 
-    def test_no_compression_and_no_weak_renegotiation(self):
+    def test_E118_no_compression_and_no_weak_renegotiation(self):
         command, environment = self.s_client(self.start_proxy(), "-tls1_2")
         said = subprocess.run(
             command,
