@@ -12,6 +12,7 @@
 #include "common/base/status.h"
 #include "common/smtp/line_buffer.h"
 #include "common/smtp/text.h"
+#include "proxy/client_conduct.h"
 #include "proxy/client_identity.h"
 
 namespace tlspost {
@@ -32,7 +33,7 @@ AuthExchange::AuthExchange(SessionServices& services, ClientChannel& client,
       state_(state),
       identity_(IdentityOf(client, state)),
       mechanism_(std::move(arguments.mechanism)),
-      deadline_(services.loop.Now() + services.settings.command_timeout) {
+      deadline_(services.loop.Now() + CommandTimeout(services)) {
   wire_ = "AUTH " + mechanism_;
   if (arguments.has_response) {
     responses_.emplace_back(arguments.response);
@@ -97,12 +98,16 @@ Task<absl::StatusOr<BackendReply>> AuthExchange::Begin() {
   while (true) {
     const io::Time deadline =
         services_.loop.Now() + services_.settings.pool_wait_timeout;
-    auto acquired = co_await services_.pool.Acquire(identity_, deadline);
-    if (!acquired.lease) {
-      pool_refusal_ = std::move(acquired.refusal);
-      co_return absl::UnavailableError("no connection");
+    if (state_.bound != nullptr) lease_ = state_.bound->Take();
+    if (!lease_) {
+      const Borrower borrower{identity_, {}, client_.stream().engine()};
+      auto acquired = co_await services_.pool.Acquire(borrower, deadline);
+      if (!acquired.lease) {
+        pool_refusal_ = std::move(acquired.refusal);
+        co_return absl::UnavailableError("no connection");
+      }
+      lease_ = std::move(acquired.lease);
     }
-    lease_ = std::move(acquired.lease);
     lease_->Dedicate();
     auto reply = co_await Ask();
     const bool gone = !reply.ok() || reply->code == kLeaving;
@@ -181,7 +186,7 @@ void AuthExchange::Refuse(const smtp::Reply& reply) {
 void AuthExchange::Fail(std::string reply) {
   lease_.Return();
   ++services_.counters.auth_failed;
-  ++state_.errors;
+  NoteError(services_, state_);
   state_.NeedAuthentication().NoteFailure();
   LogFailure(reply);
   Answer(reply, false);
@@ -191,9 +196,9 @@ void AuthExchange::Fail(std::string reply) {
 void AuthExchange::LoseBackend(const absl::Status& why) {
   lease_.Return();
   if (!pool_refusal_.empty()) return Answer(pool_refusal_, false);
-  services_.log.Warning(absl::StrFormat(
-      "unknown[%s]: lost connection with backend after AUTH: %s",
-      identity_.address, MessageOf(why)));
+  services_.log.Warning(
+      absl::StrFormat("%s: lost connection with backend after AUTH: %s",
+                      LogName(client_.stream().transport()), MessageOf(why)));
   Answer(smtp::reply::kAuthBackendLost.text(), false);
 }
 
@@ -209,8 +214,8 @@ void AuthExchange::LogFailure(std::string_view reply) const {
   const std::string_view words = smtp::FirstLine(reply);
   const bool repeats = smtp::RepeatsResponse(words, responses_);
   services_.log.Warning(absl::StrFormat(
-      "unknown[%s]: SASL %s authentication failed: %s", identity_.address,
-      mechanism_,
+      "%s: SASL %s authentication failed: %s",
+      LogName(client_.stream().transport()), mechanism_,
       repeats
           ? std::string(words.substr(0, 3)) + " (its words repeat the client's)"
           : smtp::SanitizeForHeader(words)));

@@ -13,8 +13,7 @@ void Authentication::Succeed(Lease lease, std::string method,
                              std::string user_name) {
   TLSPOST_REQUIRE(!succeeded() && !method.empty());
   TLSPOST_CHECK(lease->dedicated());
-  own_ = std::move(lease);
-  own_->stream().Watch();  // so that its end is seen before MAIL is risked
+  own_.Bind(std::move(lease));
   method_ = std::move(method);
   user_name_ = std::move(user_name);
 }
@@ -29,24 +28,13 @@ std::string Authentication::LogFields() const {
 }
 
 Lease Authentication::Lend() {
-  TLSPOST_REQUIRE(succeeded() && !lost_);
-  TLSPOST_CHECK(static_cast<bool>(own_));
-  return own_.LendOn(*this);
-}
-
-void Authentication::GiveBack(std::unique_ptr<Backend> backend, bool reusable) {
-  lost_ = !reusable || !backend->at_boundary();
-  own_.Resume(std::move(backend), !lost_);
-  if (lost_) {
-    own_.Return();
-  } else {
-    own_->stream().Watch();
-  }
+  TLSPOST_REQUIRE(succeeded() && !lost());
+  return own_.Lend();
 }
 
 void Authentication::Forget() {
-  TLSPOST_CHECK(!lost_);
-  own_.Return();
+  TLSPOST_CHECK(!lost());
+  own_.Release();
   method_.clear();
   user_name_.clear();
 }

@@ -9,15 +9,15 @@
 #ifndef TLSPOST_PROXY_AUTHENTICATION_H_
 #define TLSPOST_PROXY_AUTHENTICATION_H_
 
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "proxy/backend_pool.h"
+#include "proxy/bound_backend.h"
 
 namespace tlspost {
 
-class Authentication final : private LeaseHome {
+class Authentication {
  public:
   // --- tries ---
   void NoteFailure() { ++failures_; }
@@ -34,7 +34,7 @@ class Authentication final : private LeaseHome {
   // The connection, for one transaction. It comes back by itself.
   Lease Lend();
   // It is gone, and with it the authentication: the session must end.
-  bool lost() const { return lost_; }
+  bool lost() const { return succeeded() && !own_.bound(); }
   // The client was told so in the backend's own words.
   void NoteFarewell() { farewell_said_ = true; }
   bool farewell_said() const { return farewell_said_; }
@@ -44,13 +44,10 @@ class Authentication final : private LeaseHome {
   void Forget();
 
  private:
-  void GiveBack(std::unique_ptr<Backend> backend, bool reusable) override;
-
-  Lease own_;  // the pool's; empty while the connection is lent on
+  BoundBackend own_;
   std::string method_;
   std::string user_name_;
   int failures_ = 0;
-  bool lost_ = false;
   bool farewell_said_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include "proxy/backend.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
@@ -25,10 +26,19 @@ Backend::Backend(std::unique_ptr<io::Stream> stream)
       idle_since(opened_at),
       stream_(std::move(stream)) {}
 
+Task<absl::Status> Backend::Announce(std::string_view header,
+                                     const smtp::ClientIdentity* identity,
+                                     io::Time deadline) {
+  if (identity != nullptr) identity_ = *identity;
+  absl::Status written = co_await stream_.Write(header, deadline);
+  co_return written;
+}
+
 Task<absl::Status> Backend::Open(std::string hostname, io::Time deadline) {
   ++expected_replies_;
   CO_TRY_LET(greeting, co_await ReadReply(deadline));
   if (greeting.code != 220) {
+    if (greeting.code >= 400) refusal_ = greeting.text;
     co_return UnexpectedReply("greeting", greeting.text);
   }
   absl::Status greeted = co_await SayEhlo(std::move(hostname), deadline);
@@ -77,6 +87,14 @@ Task<absl::Status> Backend::StartTls(std::unique_ptr<tls::TlsEngine> engine,
   co_return greeted;
 }
 
+void Backend::LeaveOut(const std::vector<std::string>& keywords) {
+  const bool pipelining = capabilities_.pipelining;
+  for (const std::string& keyword : keywords) {
+    smtp::Discard(keyword, capabilities_);
+  }
+  capabilities_.pipelining = pipelining;
+}
+
 bool Backend::readable() {
   while (chunk_.empty()) {
     const auto progress = stream_.Next(&chunk_);
@@ -97,6 +115,9 @@ Task<absl::Status> Backend::Send(std::string_view commands,
     co_return absl::UnavailableError("it talks unasked, or has closed");
   }
   expected_replies_ += expected_replies;
+  // The server may have to be rid of its first replies before it takes the
+  // last commands.
+  stream().Watch();
   absl::Status written = co_await stream_.Write(commands, deadline);
   co_return written;
 }
@@ -131,6 +152,7 @@ Task<absl::StatusOr<BackendReply>> Backend::ReadReply(io::Time deadline) {
   }
   --expected_replies_;
   if (parser_.code() >= 400) ++errors;
+  if (parser_.code() == 421) farewell_said_ = true;
   co_return BackendReply(parser_.code(), parser_.TakeText());
 }
 
@@ -147,6 +169,21 @@ Task<absl::StatusOr<BackendReply>> Backend::Introduce(
   co_return reply;
 }
 
+Task<absl::StatusOr<BackendReply>> Backend::Forward(
+    const smtp::ClientIdentity& identity, std::string_view transaction,
+    io::Time deadline) {
+  BackendReply last(0, {});
+  const std::vector<std::string> commands =
+      smtp::EncodeXforward(capabilities_.xforward, identity, transaction);
+  for (const std::string& command : commands) {
+    CO_TRY(co_await Send(command, 1, deadline));
+    CO_TRY_LET(reply, co_await ReadReply(deadline));
+    last = std::move(reply);
+    if (last.code != 250) break;
+  }
+  co_return last;
+}
+
 Task<absl::StatusOr<smtp::EhloCapabilities>> Backend::GreetAs(
     const smtp::ClientIdentity& identity, io::Time deadline) {
   const std::string ehlo =
@@ -156,7 +193,10 @@ Task<absl::StatusOr<smtp::EhloCapabilities>> Backend::GreetAs(
   if (reply.code != 250) {
     co_return UnexpectedReply("reply to EHLO after XCLIENT", reply.text);
   }
-  if (identity_.has_value()) identity_->helo = identity.helo;
+  if (identity_.has_value()) {
+    identity_->helo = identity.helo;
+    identity_->esmtp = identity.esmtp;
+  }
   co_return smtp::ParseEhlo(reply.text);
 }
 

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,6 +25,8 @@
 #include "common/tls/tls_stream.h"
 
 namespace tlspost {
+
+class BackendTarget;
 
 struct BackendReply {
   BackendReply(int reply_code, std::string reply_text)
@@ -39,6 +42,11 @@ class Backend {
  public:
   explicit Backend(std::unique_ptr<io::Stream> stream);
 
+  // Ahead of all else: says by a PROXY header whose connection it is. With
+  // null it is our own.
+  Task<absl::Status> Announce(std::string_view header,
+                              const smtp::ClientIdentity* identity,
+                              io::Time deadline);
   // Reads the greeting and says EHLO (HELO, if that is refused). Error: the
   // server did not answer 220 and 250; the text says what it said.
   Task<absl::Status> Open(std::string hostname, io::Time deadline);
@@ -47,6 +55,10 @@ class Backend {
   // the connection is of no more use.
   Task<absl::Status> StartTls(std::unique_ptr<tls::TlsEngine> engine,
                               std::string hostname, io::Time deadline);
+
+  // What clients shall not use, although it is offered. PIPELINING, which we
+  // use ourselves, stays.
+  void LeaveOut(const std::vector<std::string>& keywords);
 
   // Sends whole commands, `expected_replies` of which will be answered. The
   // bytes must live until the call returns.
@@ -61,6 +73,11 @@ class Backend {
   // The next reply. Errors: lost connection, timeout, not SMTP.
   Task<absl::StatusOr<BackendReply>> ReadReply(io::Time deadline);
 
+  // Says who the client of the next transaction is, in as many commands as it
+  // takes. The last reply is 250, or the first that is another.
+  Task<absl::StatusOr<BackendReply>> Forward(
+      const smtp::ClientIdentity& identity, std::string_view transaction,
+      io::Time deadline);
   // Says who the client is. The connection carries `identity` if the reply is
   // 220, an unknown part of it otherwise.
   Task<absl::StatusOr<BackendReply>> Introduce(
@@ -89,6 +106,8 @@ class Backend {
   const std::optional<smtp::ClientIdentity>& identity() const {
     return identity_;
   }
+  // The greeting that was not 220, whole; empty when there was none such.
+  const std::string& refusal() const { return refusal_; }
 
   io::Stream& stream() { return stream_.transport(); }
   io::Loop& loop() { return stream().loop(); }
@@ -98,12 +117,16 @@ class Backend {
   // How often Introduce was called.
   int introductions() const { return introductions_; }
 
-  // From now on it is one client's: what that client says to it (AUTH) stays
-  // with it across RSET, so that it never serves another one.
+  // From now on it is one client's, until it is closed: because that client
+  // keeps it, or because what it says to it (AUTH) stays across RSET.
   void Dedicate() { dedicated_ = true; }
   bool dedicated() const { return dedicated_; }
 
+  // It has answered something with 421: it takes leave of us.
+  bool farewell_said() const { return farewell_said_; }
+
   // --- the pool's notes ---
+  BackendTarget* target = nullptr;  // where it leads to
   io::Time opened_at;
   io::Time idle_since;
   int uses = 0;
@@ -120,8 +143,10 @@ class Backend {
   int expected_replies_ = 0;
   smtp::EhloCapabilities capabilities_;
   std::optional<smtp::ClientIdentity> identity_;
+  std::string refusal_;
   int introductions_ = 0;
   bool dedicated_ = false;
+  bool farewell_said_ = false;
 };
 
 }  // namespace tlspost

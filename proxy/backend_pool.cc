@@ -21,6 +21,8 @@ constexpr int kMaxAcquireTries = 4;
 
 // What a client hears when no connection could be had.
 std::string RefusalFor(const absl::Status& why) {
+  // The backend's own words on this client.
+  if (absl::IsPermissionDenied(why)) return std::string(MessageOf(why));
   if (absl::IsDeadlineExceeded(why)) {
     return std::string(smtp::reply::kBackendBusy.text());
   }
@@ -35,25 +37,28 @@ void Lease::Return() {
   if (backend_ != nullptr) home_->GiveBack(std::move(backend_), reusable_);
 }
 
+void Lease::ReturnOpen() {
+  if (backend_ != nullptr) home_->GiveBackOpen(std::move(backend_));
+}
+
 BackendPool::BackendPool(io::Loop& loop, const Settings& settings,
-                         std::vector<io::Endpoint> addresses,
+                         std::vector<BackendAddress> addresses,
                          std::shared_ptr<tls::TlsContext> tls,
                          SlotBudget& budget, BackendNotes& notes, Log& log,
                          Counters& counters)
     : loop_(loop),
       settings_(settings),
-      addresses_(std::move(addresses)),
+      targets_(std::move(addresses)),
       tls_(std::move(tls)),
       notes_(notes),
       log_(log),
       counters_(counters),
       slots_(budget.Join(
           loop, [this] { Grow(); }, [this] { GiveUpIdle(); })),
+      introducer_(loop, settings, notes, log, counters),
       maintenance_(loop),
       emptied_(loop),
-      tasks_(loop) {
-  TLSPOST_REQUIRE(!addresses_.empty());
-}
+      tasks_(loop) {}
 
 BackendPool::~BackendPool() {
   TLSPOST_CHECK(open_ == 0 && waiting_.empty() && idle_.empty());
@@ -61,40 +66,27 @@ BackendPool::~BackendPool() {
 
 // --- whose connection it is -----------------------------------------------
 
-bool BackendPool::SendsIdentity(const Backend& backend) const {
-  return settings_.backend_identity != BackendIdentity::kNone &&
-         backend.capabilities().xclient.Has(smtp::ClientAttribute::kAddress);
-}
-
-bool BackendPool::MayCarry(const Backend& backend,
-                           const smtp::ClientIdentity& identity) const {
-  if (!SendsIdentity(backend)) return true;
-  if (backend.introductions() == 0) return true;
-  if (backend.identity() == identity) return true;
-  return identity_reuse_ != IdentityReuse::kOnce;
-}
-
-Task<BackendPool::Acquired> BackendPool::Acquire(
-    const smtp::ClientIdentity& identity, io::Time deadline) {
+Task<BackendPool::Acquired> BackendPool::Acquire(const Borrower& borrower,
+                                                 io::Time deadline) {
   Acquired acquired;
   for (int tries = 0; tries < kMaxAcquireTries; ++tries) {
-    auto granted = co_await GrantOp(*this, identity, deadline);
+    auto granted = co_await GrantOp(*this, borrower, deadline);
     if (!granted.ok()) {
       ++counters_.leases_refused;
       acquired.refusal = RefusalFor(granted.status());
       co_return acquired;
     }
-    lent_.push_back(granted->get());
+    NoteLent(**granted);
     Lease lease(*this, *std::move(granted));
-    const Introduction introduction =
-        co_await Introduce(lease, identity, acquired.refusal);
-    if (introduction == Introduction::kDone) {
+    const Introducer::Outcome introduced =
+        co_await introducer_.Introduce(*lease, borrower, acquired.refusal);
+    if (introduced == Introducer::Outcome::kDone) {
       ++counters_.leases;
       ++lease->uses;
       acquired.lease = std::move(lease);
       co_return acquired;
     }
-    if (introduction == Introduction::kRefused) {
+    if (introduced == Introducer::Outcome::kRefused) {
       ++counters_.leases_refused;
       co_return acquired;
     }
@@ -102,82 +94,6 @@ Task<BackendPool::Acquired> BackendPool::Acquire(
   ++counters_.leases_refused;
   acquired.refusal = smtp::reply::kBackendDown.text();
   co_return acquired;
-}
-
-Task<BackendPool::Introduction> BackendPool::Introduce(
-    Lease& lease, const smtp::ClientIdentity& identity, std::string& refusal) {
-  if (!SendsIdentity(*lease)) {
-    if (settings_.backend_identity != BackendIdentity::kXclient) {
-      co_return Introduction::kDone;
-    }
-    log_.Error(
-        "the backend does not offer XCLIENT and backend_identity = xclient "
-        "requires it; add our address to its smtpd_authorized_xclient_hosts");
-    refusal = smtp::reply::kBackendDown.text();
-    co_return Introduction::kRefused;
-  }
-  if (lease->identity() == identity) co_return Introduction::kDone;
-
-  const bool was_used = lease->introductions() > 0;
-  const io::Time deadline = loop_.Now() + settings_.backend_timeout;
-  auto reply = co_await lease->Introduce(identity, deadline);
-  if (!reply.ok() || reply->code == 421) {
-    ++counters_.backend_stale;
-    co_return Introduction::kTryAnother;
-  }
-  if (reply->code == 220) {
-    ++counters_.xclients;
-    const absl::Status learned = co_await LearnIdentityReuse(*lease, identity);
-    co_return learned.ok() ? Introduction::kDone : Introduction::kTryAnother;
-  }
-  ++counters_.xclients_refused;
-  // Not a word on this client, but on our right to say who it is.
-  const bool unauthorized =
-      reply->code == 550 && reply->text.find("5.7.0") != std::string::npos;
-  if (was_used && (unauthorized || reply->code == 503)) {
-    NoteIdentityReuse(IdentityReuse::kOnce);
-    co_return Introduction::kTryAnother;
-  }
-  const bool misconfigured = unauthorized || reply->code < 400 ||
-                             reply->code == 501 || reply->code == 503;
-  if (misconfigured) {
-    log_.Error(absl::StrFormat(
-        "the backend refuses the identity of %s: %s; its mail gets 451 until "
-        "this is mended",
-        identity.address, smtp::FirstLine(reply->text)));
-    refusal = smtp::reply::kBackendDown.text();
-  } else {
-    // The backend's decision on this client (edge 99).
-    refusal = std::move(reply->text);
-  }
-  co_return Introduction::kRefused;
-}
-
-Task<absl::Status> BackendPool::LearnIdentityReuse(
-    Backend& backend, const smtp::ClientIdentity& identity) {
-  // A backend that takes no HELO in XCLIENT wants to hear it after each.
-  const bool needs_ehlo =
-      !backend.capabilities().xclient.Has(smtp::ClientAttribute::kHelo);
-  const bool wants_to_know =
-      identity_reuse_ == IdentityReuse::kUnknown && identity.esmtp;
-  if (!needs_ehlo && !wants_to_know) co_return absl::OkStatus();
-  const io::Time deadline = loop_.Now() + settings_.backend_timeout;
-  CO_TRY_LET(offered, co_await backend.GreetAs(identity, deadline));
-  NoteIdentityReuse(offered.xclient.empty() ? IdentityReuse::kOnce
-                                            : IdentityReuse::kMany);
-  co_return absl::OkStatus();
-}
-
-void BackendPool::NoteIdentityReuse(IdentityReuse reuse) {
-  if (identity_reuse_ == reuse) return;
-  identity_reuse_ = reuse;
-  if (reuse != IdentityReuse::kOnce || !notes_.single_use.Due(loop_.Now())) {
-    return;
-  }
-  log_.Warning(
-      "the backend takes one XCLIENT per connection, so each connection serves "
-      "one client; for full reuse give tlspost a listener of its own with "
-      "smtpd_authorized_xclient_hosts = 0.0.0.0/0, [::]/0 (see the README)");
 }
 
 // --- idle connections -----------------------------------------------------
@@ -192,42 +108,96 @@ std::unique_ptr<Backend> BackendPool::TakeIdle(
     idle_.erase(idle_.begin() + static_cast<ptrdiff_t>(i));
     CloseNow(std::move(stale));
   }
-  // The client's own connection needs no XCLIENT; else the warmest one.
-  auto own = std::find_if(idle_.begin(), idle_.end(), [&](const auto& backend) {
-    return SendsIdentity(*backend) && backend->identity() == identity;
-  });
-  if (own == idle_.end()) {
-    const auto warmest = std::find_if(
-        idle_.rbegin(), idle_.rend(),
-        [&](const auto& backend) { return MayCarry(*backend, identity); });
-    if (warmest == idle_.rend()) return nullptr;
-    own = std::prev(warmest.base());
+  // The client's own connection needs no XCLIENT; else the best backend's
+  // warmest one.
+  const io::Time now = loop_.Now();
+  size_t best = idle_.size();
+  bool is_own = false;
+  for (size_t i = idle_.size(); i-- > 0 && !is_own;) {
+    if (!introducer_.MayCarry(*idle_[i], identity)) continue;
+    is_own = introducer_.Carries(*idle_[i], identity);
+    const bool is_better =
+        best == idle_.size() ||
+        BackendTargets::IsBetter(*idle_[i]->target, *idle_[best]->target, now);
+    if (is_own || is_better) best = i;
   }
-  std::unique_ptr<Backend> backend = std::move(*own);
-  idle_.erase(own);
+  if (best == idle_.size()) return nullptr;
+  if (!is_own && IsBetterDialled(*idle_[best]->target)) return nullptr;
+  std::unique_ptr<Backend> backend = std::move(idle_[best]);
+  idle_.erase(idle_.begin() + static_cast<ptrdiff_t>(best));
+  // Next time another one may have its turn.
+  underused_ = targets_.LessBusyThan(*backend->target, now);
   return backend;
+}
+
+// Whether a new connection to another backend is worth the wait, since what is
+// idle leads to one in trouble.
+bool BackendPool::IsBetterDialled(const BackendTarget& target) const {
+  const io::Time now = loop_.Now();
+  if (!target.is_down() && !target.is_avoided(now)) return false;
+  const BackendTarget* other = targets_.BestToDial(now, SlowTargets());
+  return other != nullptr && !other->is_down() && !other->is_avoided(now);
 }
 
 bool BackendPool::WorthKeeping(const Backend& backend) const {
   return backend.errors < settings_.backend_max_errors &&
-         backend.uses < settings_.backend_max_uses &&
+         backend.uses < MaxUses(backend) &&
          loop_.Now() - backend.opened_at < settings_.backend_max_age;
 }
 
+// RFC 9422 section 3: what a server allows within one session of its own.
+int BackendPool::MaxUses(const Backend& backend) const {
+  const auto& limits = backend.capabilities().limits;
+  if (!limits.has_value()) return settings_.backend_max_uses;
+  // The next client's recipients may be of other domains.
+  if (limits->recipient_domains.has_value()) return 1;
+  const auto most = static_cast<uint64_t>(settings_.backend_max_uses);
+  return static_cast<int>(std::min(most, limits->mails.value_or(most)));
+}
+
+void BackendPool::NoteLent(Backend& backend) {
+  lent_.push_back(&backend);
+  ++backend.target->lent;
+  backend.target->NoteLease();
+}
+
+void BackendPool::NoteReturned(Backend& backend) {
+  std::erase(lent_, &backend);
+  --backend.target->lent;
+  backend.target->NoteLeaseEnded();
+  if (!backend.farewell_said()) return;
+  ++counters_.backend_farewells;
+  backend.target->NoteFarewell(loop_.Now());
+}
+
 void BackendPool::GiveBack(std::unique_ptr<Backend> backend, bool reusable) {
-  std::erase(lent_, backend.get());
+  NoteReturned(*backend);
   if (!reusable) {
     CloseNow(std::move(backend));
   } else if (!backend->at_boundary()) {
     // Something came that nobody asked for: whose reply would it be?
     ++counters_.backend_dirty;
     CloseNow(std::move(backend));
-  } else if (stopping_ || backend->dedicated() || !WorthKeeping(*backend)) {
+  } else if (stopping_ || backend->dedicated() ||
+             introducer_.opens_per_client() || !WorthKeeping(*backend)) {
     Retire(std::move(backend));
   } else {
     Offer(std::move(backend));
   }
   Grow();
+}
+
+void BackendPool::GiveBackOpen(std::unique_ptr<Backend> backend) {
+  if (stopping_) return GiveBack(std::move(backend), /*reusable=*/false);
+  tasks_.Spawn(ResetAndGiveBack(std::move(backend)));
+}
+
+Task<void> BackendPool::ResetAndGiveBack(std::unique_ptr<Backend> backend) {
+  resetting_.push_back(backend.get());
+  const io::Time deadline = loop_.Now() + settings_.backend_timeout;
+  const absl::Status reset = co_await backend->ResetTransaction(deadline);
+  std::erase(resetting_, backend.get());
+  GiveBack(std::move(backend), reset.ok());
 }
 
 void BackendPool::Offer(std::unique_ptr<Backend> backend) {
@@ -244,7 +214,7 @@ void BackendPool::Offer(std::unique_ptr<Backend> backend) {
   // what is new serves ours first, or nobody would ever be served.
   const bool others_turn = backend->uses > 0 && slots_->ShouldGiveUp();
   // A connection that is spent on another client only takes up a slot.
-  if (others_turn || !MayCarry(*backend, first.identity())) {
+  if (others_turn || !introducer_.MayCarry(*backend, first.identity())) {
     return Retire(std::move(backend));
   }
   first.Complete(std::move(backend));

@@ -1,4 +1,4 @@
-// BackendPool: one worker's connections to the mail server, lent to one
+// BackendPool: one worker's connections to the mail servers, lent to one
 // transaction at a time.
 //
 // Promise 2 of the design lives here: a connection comes back only when its
@@ -28,7 +28,9 @@
 #include "common/tls/tls_context.h"
 #include "proxy/backend.h"
 #include "proxy/backend_notes.h"
+#include "proxy/backend_target.h"
 #include "proxy/counters.h"
+#include "proxy/introducer.h"
 #include "proxy/log.h"
 #include "proxy/settings.h"
 #include "proxy/slot_budget.h"
@@ -41,6 +43,9 @@ class LeaseHome {
  public:
   // `reusable`: the server has said its last word on what it was lent for.
   virtual void GiveBack(std::unique_ptr<Backend> backend, bool reusable) = 0;
+  // The same for one whose transaction was left open by a client that is gone:
+  // the server is told to forget it, and nobody waits for the answer.
+  virtual void GiveBackOpen(std::unique_ptr<Backend> backend) = 0;
 
  protected:
   ~LeaseHome() = default;
@@ -76,6 +81,8 @@ class [[nodiscard]] Lease {
 
   // Gives the connection back now.
   void Return();
+  // Likewise, with a transaction open that nobody will end.
+  void ReturnOpen();
 
   // Lends the connection on; it comes back to `home`, which says Resume.
   Lease LendOn(LeaseHome& home) { return Lease(home, std::move(backend_)); }
@@ -92,10 +99,10 @@ class [[nodiscard]] Lease {
 
 class BackendPool final : private LeaseHome {
  public:
-  // All references outlive the pool. `addresses` are those of the one backend,
-  // tried in turn. `tls` may be null if the settings want no TLS to it.
+  // All references outlive the pool. `addresses`: at least one. `tls` may be
+  // null if the settings want no TLS to them.
   BackendPool(io::Loop& loop, const Settings& settings,
-              std::vector<io::Endpoint> addresses,
+              std::vector<BackendAddress> addresses,
               std::shared_ptr<tls::TlsContext> tls, SlotBudget& budget,
               BackendNotes& notes, Log& log, Counters& counters);
   ~BackendPool();
@@ -117,14 +124,23 @@ class BackendPool final : private LeaseHome {
     Lease lease;
     std::string refusal;  // one whole reply; empty with a lease
   };
-  // A connection that carries `identity` (if the backend takes identities),
-  // waiting for it until `deadline`, first come first served.
-  Task<Acquired> Acquire(const smtp::ClientIdentity& identity,
-                         io::Time deadline);
+  // A connection that carries the borrower's identity (if the backend takes
+  // identities), waiting for it until `deadline`, first come first served.
+  Task<Acquired> Acquire(const Borrower& borrower, io::Time deadline);
 
-  // What the backend offers, as last seen; nothing before it was reached.
+  Introducer& introducer() { return introducer_; }
+
+  // What the backends offer, as last seen: all of those that were reached so
+  // far. Nothing before one was.
   const std::optional<smtp::EhloCapabilities>& capabilities() const {
     return capabilities_;
+  }
+
+  // Whether a connection is there, or the last try to reach some backend
+  // succeeded.
+  bool reaches_backend() const {
+    const bool connected = !idle_.empty() || !lent_.empty();
+    return connected || (capabilities_.has_value() && !targets_.all_down());
   }
 
   int open_connections() const { return open_; }
@@ -135,56 +151,67 @@ class BackendPool final : private LeaseHome {
   class GrantOp;
   struct Dialing;
 
-  // Whether a connection can carry one client after the other. Many a Postfix
-  // takes only one XCLIENT per connection (finding 1).
-  enum class IdentityReuse { kUnknown, kMany, kOnce };
-  enum class Introduction { kDone, kTryAnother, kRefused };
-
   // --- lending ---
-  bool SendsIdentity(const Backend& backend) const;
-  bool MayCarry(const Backend& backend,
-                const smtp::ClientIdentity& identity) const;
   std::unique_ptr<Backend> TakeIdle(const smtp::ClientIdentity& identity);
-  Task<Introduction> Introduce(Lease& lease,
-                               const smtp::ClientIdentity& identity,
-                               std::string& refusal);
-  Task<absl::Status> LearnIdentityReuse(Backend& backend,
-                                        const smtp::ClientIdentity& identity);
-  void NoteIdentityReuse(IdentityReuse reuse);
+  bool IsBetterDialled(const BackendTarget& target) const;
+  void NoteLent(Backend& backend);
+  void NoteReturned(Backend& backend);
   void GiveBack(std::unique_ptr<Backend> backend, bool reusable) override;
+  void GiveBackOpen(std::unique_ptr<Backend> backend) override;
+  Task<void> ResetAndGiveBack(std::unique_ptr<Backend> backend);
   bool WorthKeeping(const Backend& backend) const;
+  int MaxUses(const Backend& backend) const;
   void Offer(std::unique_ptr<Backend> backend);
 
   // --- opening and closing (backend_pool_dial.cc) ---
   void Grow();
   bool TakeSlot();
   int SparesMissing() const;
-  Task<void> Dial();
-  Task<absl::StatusOr<std::unique_ptr<Backend>>> OpenConnection();
-  Task<absl::Status> OpenBackend(Backend& backend, io::Time deadline);
+  std::vector<BackendTarget*> SlowTargets() const;
+  bool Counts(const Dialing& dialing) const;
+  int CountedDials() const;
+  int WaitersUnserved();
+  int DialsMissing();
+  BackendTarget* NextTarget();
+  Task<void> Dial(BackendTarget& target);
+  Task<absl::StatusOr<std::unique_ptr<Backend>>> OpenConnection(
+      BackendTarget& target);
+  Task<absl::Status> OpenBackend(Backend& backend, const Dialing& dialing,
+                                 io::Time deadline);
   void Opened(std::unique_ptr<Backend> backend);
-  void DialFailed(const absl::Status& why);
+  void NoteCapabilities(BackendTarget& target, const Backend& backend);
+  void DialEnded(Dialing& dialing);
+  void DialFailed(BackendTarget& target, const absl::Status& why);
+  void LogDialFailure(const BackendTarget& target, const absl::Status& why,
+                      io::Duration pause);
+
+  // --- a connection for one client each (backend_pool_proxy.cc) ---
+  bool IsDialledFor(const GrantOp& waiter) const;
+  int WaitersWithoutDial();
+  void ChooseClient(Dialing& dialing);
+  GrantOp* FindWaiter(const smtp::ClientIdentity& identity);
+  bool TurnAway(const Dialing& dialing, const Backend& backend);
+  void HandOver(std::unique_ptr<Backend> backend);
 
   // --- TLS to the backend (backend_pool_tls.cc) ---
   bool WantsTls(const Backend& backend);
-  Task<absl::Status> StartTls(Backend& backend, io::Time deadline);
+  Task<absl::Status> StartTls(Backend& backend, std::string hello,
+                              io::Time deadline);
   absl::Status DoWithoutTls(Backend& backend, const absl::Status& why);
-  // As the settings name it; empty for a Unix socket.
-  std::string BackendHost() const;
   void NoteTlsOffer(const Backend& backend);
 
   // --- closing ---
   void Retire(std::unique_ptr<Backend> backend);
   Task<void> SayQuit(std::unique_ptr<Backend> backend);
   void CloseNow(std::unique_ptr<Backend> backend);
-  void SlotFree();
+  void SlotFree(BackendTarget& target);
   void GiveUpIdle();
   Task<void> Maintain();
   void DropIdle();
 
   io::Loop& loop_;
   const Settings& settings_;
-  const std::vector<io::Endpoint> addresses_;
+  BackendTargets targets_;
   std::shared_ptr<tls::TlsContext> tls_;
   BackendNotes& notes_;
   Log& log_;
@@ -193,19 +220,18 @@ class BackendPool final : private LeaseHome {
 
   std::vector<std::unique_ptr<Backend>> idle_;  // the warmest at the back
   std::vector<Backend*> lent_;
+  std::vector<Backend*> resetting_;  // of these, without a borrower
   IntrusiveList<GrantOp> waiting_;
   size_t waiting_count_ = 0;
   int open_ = 0;  // slots we hold: idle, lent, dialling, saying QUIT
   std::vector<Dialing*> dialing_;  // of these, not usable yet
-  size_t next_address_ = 0;
+  // Has too little to do, compared with one that was lent.
+  BackendTarget* underused_ = nullptr;
 
-  IdentityReuse identity_reuse_ = IdentityReuse::kUnknown;
+  Introducer introducer_;
   std::optional<smtp::EhloCapabilities> capabilities_;
 
-  int failures_ = 0;  // dials in a row
-  io::Time retry_at_;
   absl::Status last_failure_;
-  io::Time tls_retry_at_;  // where TLS is optional and has failed
   bool stopping_ = false;
   io::WaitQueue maintenance_;
   io::WaitQueue emptied_;

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
 #include "common/base/co_try.h"
 #include "common/base/status.h"
+#include "common/smtp/text.h"
 #include "proxy/backend_pool.h"
+#include "proxy/dialing.h"
 #include "proxy/grant_op.h"
 
 namespace tlspost {
@@ -20,14 +24,11 @@ using std::chrono_literals::operator""s;
 constexpr io::Duration kMaintenanceInterval = 1s;
 // A connection that is given up says QUIT and waits this long for the answer.
 constexpr io::Duration kQuitTimeout = 2s;
+// Who waits for a connection that takes longer to open than this gets a second
+// chance, with another backend.
+constexpr io::Duration kSlowDial = 1s;
 
 }  // namespace
-
-// A connection that is being opened, so that a shutdown can end it.
-struct BackendPool::Dialing {
-  io::ConnectOp* connect = nullptr;
-  Backend* backend = nullptr;
-};
 
 void BackendPool::Start() {
   tasks_.Spawn(Maintain());
@@ -53,6 +54,7 @@ Task<bool> BackendPool::Shutdown(io::Time deadline) {
     idle_.pop_back();
     Retire(std::move(backend));
   }
+  for (Backend* backend : resetting_) backend->stream().Close();
   for (Dialing* dialing : dialing_) {
     if (dialing->backend != nullptr) {
       dialing->backend->stream().Close();
@@ -74,8 +76,7 @@ Task<bool> BackendPool::Shutdown(io::Time deadline) {
 int BackendPool::SparesMissing() const {
   // A connection that is spent on one client is no spare.
   const auto spare = [this](const std::unique_ptr<Backend>& backend) {
-    return !SendsIdentity(*backend) || backend->introductions() == 0 ||
-           identity_reuse_ != IdentityReuse::kOnce;
+    return introducer_.MayCarryAnyone(*backend);
   };
   const auto spares = std::count_if(idle_.begin(), idle_.end(), spare);
   // The first connection tells what can be offered to clients.
@@ -84,22 +85,70 @@ int BackendPool::SparesMissing() const {
   return std::max(0, wanted - static_cast<int>(spares));
 }
 
+std::vector<BackendTarget*> BackendPool::SlowTargets() const {
+  std::vector<BackendTarget*> slow;
+  if (targets_.size() == 1) return slow;
+  for (const Dialing* dialing : dialing_) {
+    if (loop_.Now() - dialing->started < kSlowDial) continue;
+    slow.push_back(&dialing->target);
+  }
+  return slow;
+}
+
+// Whether something may still be expected of it: it is not slow, or there is
+// no backend that would be faster.
+bool BackendPool::Counts(const Dialing& dialing) const {
+  if (loop_.Now() - dialing.started < kSlowDial) return true;
+  const std::vector<BackendTarget*> slow = SlowTargets();
+  const BackendTarget* best = targets_.BestToDial(loop_.Now(), slow);
+  return best == nullptr || best->is_down() ||
+         std::find(slow.begin(), slow.end(), best) != slow.end() ||
+         slow.empty();
+}
+
+int BackendPool::CountedDials() const {
+  return static_cast<int>(std::count_if(
+      dialing_.begin(), dialing_.end(),
+      [this](const Dialing* dialing) { return Counts(*dialing); }));
+}
+
+int BackendPool::WaitersUnserved() {
+  if (introducer_.opens_per_client()) return WaitersWithoutDial();
+  return std::max(0, static_cast<int>(waiting_count_) - CountedDials());
+}
+
+int BackendPool::DialsMissing() {
+  if (!introducer_.opens_per_client()) {
+    return static_cast<int>(waiting_count_) + SparesMissing() - CountedDials();
+  }
+  const int unserved = WaitersUnserved();
+  const bool is_unknown = !capabilities_.has_value() && dialing_.empty();
+  return unserved == 0 && is_unknown ? 1 : unserved;
+}
+
+// Where the next connection is to be opened to; null: nowhere now.
+BackendTarget* BackendPool::NextTarget() {
+  const io::Time now = loop_.Now();
+  if (DialsMissing() > 0) return targets_.BestToDial(now, SlowTargets());
+  // With one backend it is tried again when somebody needs it.
+  if (targets_.size() == 1) return nullptr;
+  BackendTarget* const probe = targets_.DueForProbe(now);
+  return probe != nullptr ? probe : std::exchange(underused_, nullptr);
+}
+
 void BackendPool::Grow() {
   while (!stopping_) {
-    const int dialing = static_cast<int>(dialing_.size());
-    const int wanted = static_cast<int>(waiting_count_) + SparesMissing();
-    if (waiting_count_ <= dialing_.size()) slots_->ForgetWish();
-    if (dialing >= wanted) return;
-    // A backend that does not answer is tried by one connection at a time.
-    if (failures_ > 0 && (dialing > 0 || loop_.Now() < retry_at_)) return;
-    if (!TakeSlot()) return;
+    if (WaitersUnserved() == 0) slots_->ForgetWish();
+    BackendTarget* const target = NextTarget();
+    if (target == nullptr || !TakeSlot()) return;
     ++open_;
-    tasks_.Spawn(Dial());
+    ++target->open;
+    tasks_.Spawn(Dial(*target));
   }
 }
 
 bool BackendPool::TakeSlot() {
-  if (waiting_count_ <= dialing_.size()) return slots_->TakeSpare();
+  if (WaitersUnserved() == 0) return slots_->TakeSpare();
   if (slots_->Take()) return true;
   // Our own idle connections did not suit whoever waits: they are spent. The
   // slot comes back when the server has seen the QUIT.
@@ -111,38 +160,48 @@ bool BackendPool::TakeSlot() {
   return false;
 }
 
-Task<void> BackendPool::Dial() {
-  auto opened = co_await OpenConnection();
+Task<void> BackendPool::Dial(BackendTarget& target) {
+  auto opened = co_await OpenConnection(target);
   const bool once_more = absl::IsAborted(opened.status()) && !stopping_;
-  if (once_more) opened = co_await OpenConnection();
+  if (once_more) opened = co_await OpenConnection(target);
   if (opened.ok()) {
     Opened(*std::move(opened));
   } else {
-    SlotFree();
-    if (!stopping_) DialFailed(opened.status());
+    SlotFree(target);
+    const bool is_refusal = absl::IsPermissionDenied(opened.status());
+    if (!stopping_ && !is_refusal) DialFailed(target, opened.status());
   }
   Grow();
 }
 
-Task<absl::StatusOr<std::unique_ptr<Backend>>> BackendPool::OpenConnection() {
+Task<absl::StatusOr<std::unique_ptr<Backend>>> BackendPool::OpenConnection(
+    BackendTarget& target) {
   const io::Time deadline = loop_.Now() + settings_.backend_connect_timeout;
-  const io::Endpoint& address = addresses_[next_address_ % addresses_.size()];
+  const io::Endpoint& address = target.endpoint();
   io::ConnectOp connect(loop_, address, deadline);
-  Dialing dialing;
+  Dialing dialing(target, loop_.Now());
+  if (introducer_.opens_per_client()) ChooseClient(dialing);
   dialing.connect = &connect;
   dialing_.push_back(&dialing);
+  ++target.dialing;
   auto connected = co_await connect;
   if (!connected.ok()) {
-    std::erase(dialing_, &dialing);
+    DialEnded(dialing);
     co_return connected.status();
   }
   auto backend = std::make_unique<Backend>(*std::move(connected));
+  backend->target = &target;
   dialing.backend = backend.get();
   if (stopping_) backend->stream().Close();
   Backend& opening = *backend;
-  const absl::Status open = co_await OpenBackend(opening, deadline);
-  std::erase(dialing_, &dialing);
+  const absl::Status open = co_await OpenBackend(opening, dialing, deadline);
+  DialEnded(dialing);
   if (!open.ok()) {
+    const bool is_refusal = TurnAway(dialing, opening);
+    if (is_refusal) {
+      co_return MakeStatus(absl::StatusCode::kPermissionDenied,
+                           MessageOf(open));
+    }
     co_return MakeStatus(
         open.code(),
         absl::StrFormat("%s: %s", address.ToString(), MessageOf(open)));
@@ -151,57 +210,92 @@ Task<absl::StatusOr<std::unique_ptr<Backend>>> BackendPool::OpenConnection() {
 }
 
 Task<absl::Status> BackendPool::OpenBackend(Backend& backend,
+                                            const Dialing& dialing,
                                             io::Time deadline) {
-  CO_TRY(co_await backend.Open(settings_.hostname, deadline));
+  const smtp::ClientIdentity* client =
+      dialing.client.has_value() ? &*dialing.client : nullptr;
+  if (!dialing.header.empty()) {
+    CO_TRY(co_await backend.Announce(dialing.header, client, deadline));
+    ++counters_.proxy_headers;
+  }
+  // A connection that has one client only speaks in that client's name.
+  const std::string hello = client == nullptr
+                                ? settings_.hostname
+                                : smtp::SanitizeForDomain(client->helo);
+  CO_TRY(co_await backend.Open(hello, deadline));
   NoteTlsOffer(backend);
   const bool wants_tls = WantsTls(backend);
-  if (!wants_tls) co_return absl::OkStatus();
-  absl::Status secured = co_await StartTls(backend, deadline);
-  co_return secured;
+  if (wants_tls) CO_TRY(co_await StartTls(backend, hello, deadline));
+  backend.LeaveOut(settings_.discard_ehlo_keywords);
+  co_return absl::OkStatus();
+}
+
+void BackendPool::DialEnded(Dialing& dialing) {
+  --dialing.target.dialing;
+  std::erase(dialing_, &dialing);
 }
 
 void BackendPool::Opened(std::unique_ptr<Backend> backend) {
   ++counters_.backend_connects;
-  if (failures_ > 0) {
+  BackendTarget& target = *backend->target;
+  if (target.NoteOpened()) {
     log_.Info(absl::StrFormat("backend %s answers again",
-                              backend->stream().peer().ToString()));
-    failures_ = 0;
-    // It may have been given other settings meanwhile.
-    identity_reuse_ = IdentityReuse::kUnknown;
+                              target.endpoint().ToString()));
   }
-  capabilities_ = backend->capabilities();
+  NoteCapabilities(target, *backend);
   if (stopping_) {
     Retire(std::move(backend));
+  } else if (introducer_.opens_per_client()) {
+    HandOver(std::move(backend));
   } else {
     Offer(std::move(backend));
   }
 }
 
-void BackendPool::DialFailed(const absl::Status& why) {
+// Clients are offered what all backends have. Those that were offered more
+// before hear 455 when they use it.
+void BackendPool::NoteCapabilities(BackendTarget& target,
+                                   const Backend& backend) {
+  const std::optional<smtp::EhloCapabilities> before =
+      std::exchange(target.capabilities, backend.capabilities());
+  capabilities_ = targets_.CommonCapabilities();
+  if (!before.has_value()) return;
+  const std::string changes = smtp::Difference(*before, backend.capabilities());
+  if (changes.empty() || !notes_.other_capabilities.Due(loop_.Now())) return;
+  log_.Info(absl::StrFormat(
+      "backend %s: its EHLO list has changed: %s; clients are offered the new "
+      "one from their next EHLO on",
+      target.endpoint().ToString(), smtp::SanitizeForHeader(changes)));
+}
+
+void BackendPool::DialFailed(BackendTarget& target, const absl::Status& why) {
   ++counters_.backend_connect_failures;
-  ++failures_;
-  ++next_address_;
   // Whatever the cause, to those who wait the backend is not available, or not
   // in the way that is required.
   last_failure_ = MakeStatus(absl::IsFailedPrecondition(why)
                                  ? absl::StatusCode::kFailedPrecondition
                                  : absl::StatusCode::kUnavailable,
                              MessageOf(why));
-  const io::Duration longest = settings_.backend_backoff_max;
-  io::Duration pause = settings_.backend_backoff_min;
-  for (int i = 1; i < failures_ && pause < longest; ++i) pause *= 2;
-  pause = std::min(pause, longest);
-  // Jitter: the pools of all workers must not knock at the same moment.
-  pause = pause / 2 + io::Duration(static_cast<int64_t>(
-                          loop_.Random() % (pause.count() / 2 + 1)));
-  retry_at_ = loop_.Now() + pause;
-  log_.Warning(absl::StrFormat(
-      "backend: %s; clients get 451 until it does; next attempt in %d ms",
-      MessageOf(why),
-      std::chrono::duration_cast<std::chrono::milliseconds>(pause).count()));
+  const io::Duration pause =
+      target.NoteFailure(loop_.Now(), settings_.backend_backoff_min,
+                         settings_.backend_backoff_max, loop_.Random());
+  LogDialFailure(target, why, pause);
   maintenance_.WakeAll(absl::OkStatus());
-  if (open_ > 0) return;
+  const bool is_hope_left =
+      open_ > 0 || targets_.BestToDial(loop_.Now(), {}) != nullptr;
+  if (is_hope_left) return;
   while (!waiting_.empty()) waiting_.front().Complete(last_failure_);
+}
+
+void BackendPool::LogDialFailure(const BackendTarget& target,
+                                 const absl::Status& why, io::Duration pause) {
+  const bool all_down = targets_.all_down();
+  // While others serve, once is enough.
+  if (!all_down && target.failures() > 1) return;
+  log_.Warning(absl::StrFormat(
+      "backend: %s; %s; next attempt in %d ms", MessageOf(why),
+      all_down ? "clients get 451 until it does" : "others serve meanwhile",
+      std::chrono::duration_cast<std::chrono::milliseconds>(pause).count()));
 }
 
 // --- closing --------------------------------------------------------------
@@ -222,13 +316,15 @@ Task<void> BackendPool::SayQuit(std::unique_ptr<Backend> backend) {
 }
 
 void BackendPool::CloseNow(std::unique_ptr<Backend> backend) {
+  BackendTarget& target = *backend->target;
   backend.reset();
-  SlotFree();
+  SlotFree(target);
 }
 
-void BackendPool::SlotFree() {
-  TLSPOST_CHECK(open_ > 0);
+void BackendPool::SlotFree(BackendTarget& target) {
+  TLSPOST_CHECK(open_ > 0 && target.open > 0);
   --open_;
+  --target.open;
   slots_->Release();
   if (open_ == 0) emptied_.WakeAll(absl::OkStatus());
 }
@@ -245,9 +341,7 @@ void BackendPool::GiveUpIdle() {
 Task<void> BackendPool::Maintain() {
   while (!stopping_) {
     io::Time wake = loop_.Now() + kMaintenanceInterval;
-    if (failures_ > 0 && retry_at_ > loop_.Now()) {
-      wake = std::min(wake, retry_at_);
-    }
+    wake = std::min(wake, targets_.NextRetry(loop_.Now()));
     const absl::Status woken = co_await maintenance_.Wait(wake);
     static_cast<void>(woken);  // the time has come, or there is news
     DropIdle();

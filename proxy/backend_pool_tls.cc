@@ -24,10 +24,12 @@ bool BackendPool::WantsTls(const Backend& backend) {
   const BackendTlsLevel level = settings_.backend_tls_security_level;
   if (level == BackendTlsLevel::kNone) return false;
   if (level != BackendTlsLevel::kMay) return true;
-  return backend.capabilities().starttls && loop_.Now() >= tls_retry_at_;
+  return backend.capabilities().starttls &&
+         loop_.Now() >= backend.target->tls_retry_at;
 }
 
-Task<absl::Status> BackendPool::StartTls(Backend& backend, io::Time deadline) {
+Task<absl::Status> BackendPool::StartTls(Backend& backend, std::string hello,
+                                         io::Time deadline) {
   const bool optional =
       settings_.backend_tls_security_level == BackendTlsLevel::kMay;
   if (!backend.capabilities().starttls) {
@@ -39,13 +41,13 @@ Task<absl::Status> BackendPool::StartTls(Backend& backend, io::Time deadline) {
         "may or none");
   }
   auto engine = std::make_unique<tls::TlsEngine>(tls_);
-  const std::string host = BackendHost();
+  const std::string host = backend.target->Host();
   const std::string& name = settings_.backend_tls_servername.empty()
                                 ? host
                                 : settings_.backend_tls_servername;
   if (!name.empty()) engine->SetServerName(name);
-  const absl::Status started = co_await backend.StartTls(
-      std::move(engine), settings_.hostname, deadline);
+  const absl::Status started =
+      co_await backend.StartTls(std::move(engine), std::move(hello), deadline);
   if (!started.ok()) {
     ++counters_.backend_handshakes_failed;
     if (optional) co_return DoWithoutTls(backend, started);
@@ -68,7 +70,7 @@ Task<absl::Status> BackendPool::StartTls(Backend& backend, io::Time deadline) {
 absl::Status BackendPool::DoWithoutTls(Backend& backend,
                                        const absl::Status& why) {
   if (stopping_) return why;
-  tls_retry_at_ = loop_.Now() + kTlsRetryPause;
+  backend.target->tls_retry_at = loop_.Now() + kTlsRetryPause;
   log_.Warning(
       absl::StrFormat("backend %s: TLS: %s; going on in plaintext, as "
                       "backend_tls_security_level = may allows",
@@ -79,23 +81,14 @@ absl::Status BackendPool::DoWithoutTls(Backend& backend,
   return MakeStatus(absl::StatusCode::kAborted, MessageOf(why));
 }
 
-std::string BackendPool::BackendHost() const {
-  const std::string_view backend = settings_.backend.front();
-  if (backend.starts_with("unix:")) return std::string();
-  std::string_view host = backend.substr(0, backend.rfind(':'));
-  if (host.size() > 2 && host.front() == '[') {
-    host = host.substr(1, host.size() - 2);
-  }
-  return std::string(host);
-}
-
 void BackendPool::NoteTlsOffer(const Backend& backend) {
   const bool wanted =
       settings_.backend_tls_note_starttls_offer &&
       settings_.backend_tls_security_level == BackendTlsLevel::kNone;
   if (!wanted || !backend.capabilities().starttls) return;
   if (!notes_.starttls_offer.Due(loop_.Now())) return;
-  log_.Info(absl::StrFormat("Host offered STARTTLS: [%s]", BackendHost()));
+  log_.Info(
+      absl::StrFormat("Host offered STARTTLS: [%s]", backend.target->Host()));
 }
 
 }  // namespace tlspost

@@ -113,11 +113,13 @@ Task<absl::Status> ClientChannel::Flush() {
   if (pending_.empty()) {
     if (!stream_.has_output()) co_return absl::OkStatus();
     absl::Status flushed = co_await stream_.Flush(deadline);
+    cannot_hear_ = !flushed.ok();
     co_return flushed;
   }
   const std::string replies = std::move(pending_);
   std::string().swap(pending_);
   absl::Status written = co_await stream_.Write(replies, deadline);
+  cannot_hear_ = !written.ok();
   co_return written;
 }
 

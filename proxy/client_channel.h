@@ -70,6 +70,9 @@ class ClientChannel {
   bool must_flush() const { return pending_.size() >= kMaxPendingReplies; }
   bool needs_flush() const { return !pending_.empty() || stream_.has_output(); }
   Task<absl::Status> Flush();
+  // The client did not take a reply: it may have a part of it, and nothing
+  // more can be said.
+  bool cannot_hear() const { return cannot_hear_; }
 
   // --- TLS and the end ---
   // Drops all that was received and not acted on; returns its octets.
@@ -90,6 +93,7 @@ class ClientChannel {
   io::Chunk chunk_;            // received last
   uint32_t consumed_ = 0;      // of it, from its front
   bool has_put_back_ = false;  // put_back_ is the next line
+  bool cannot_hear_ = false;
   // The line that was put back, also while it is given out again. On the heap:
   // an idle client has none.
   std::unique_ptr<std::string> put_back_;

@@ -9,6 +9,13 @@ smtp::ClientIdentity IdentityOf(const ClientChannel& client,
   const io::Endpoint local = transport.local();
   identity.address = transport.peer().Address();
   identity.port = transport.peer().port();
+  const io::PeerName* name = transport.peer_name();
+  if (name != nullptr) {
+    identity.name = name->name;
+    identity.reverse_name = name->reverse_name;
+    identity.name_later = name->name_found == io::NameFound::kLater;
+    identity.reverse_name_later = name->reverse_found == io::NameFound::kLater;
+  }
   identity.helo = state.helo;
   identity.esmtp = state.esmtp;
   identity.dest_address = local.Address();

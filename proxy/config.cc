@@ -10,8 +10,10 @@
 #include <memory>
 #include <set>
 #include <utility>
+#include <variant>
 
 #include "common/base/status.h"
+#include "proxy/listener_settings.h"
 #include "proxy/settings_table.h"
 
 #define TOML_EXCEPTIONS 0
@@ -173,16 +175,86 @@ absl::Status ReadPolicies(const toml::node& value, std::string_view path,
   return absl::OkStatus();
 }
 
-// What a table leaves out is as the settings have it, wherever those stand.
-absl::Status FillInPolicies(Settings& settings) {
-  for (TlsPolicyRule& rule : settings.tls_policy) {
-    Settings changed = settings;
-    for (const auto& [name, text] : rule.changes) {
-      const absl::Status status =
-          SetFromText(*FindSetting(name), text, changed);
-      if (!status.ok()) return Invalid(rule.place, MessageOf(status));
+// --- [[listener]] ---
+
+constexpr std::string_view kListenerTable = "listener";
+
+absl::Status ReadListenerTls(const toml::node& value, ListenerRule& rule) {
+  const auto* word = value.as_string();
+  const bool known = word != nullptr &&
+                     (word->get() == "starttls" || word->get() == "implicit");
+  if (!known) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument,
+                      "takes \"starttls\" or \"implicit\"");
+  }
+  rule.implicit_tls = word->get() == "implicit";
+  return absl::OkStatus();
+}
+
+absl::Status ReadListenerSetting(std::string_view name, const toml::node& value,
+                                 std::string_view path, ListenerRule& rule) {
+  const Setting* setting = FindSetting(name);
+  if (setting == nullptr) {
+    return MakeStatus(
+        absl::StatusCode::kInvalidArgument,
+        UnknownSetting(name, "",
+                       "a [[listener]] takes address, tls and "
+                       "settings; see the sample file for which"));
+  }
+  if (!setting->per_listener) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument,
+                      "is the same at all addresses; it stands above the "
+                      "first table");
+  }
+  Settings scratch;
+  ClearList(*setting, scratch);
+  const bool is_list = setting->repeatable() && value.is_array();
+  const absl::Status status =
+      is_list ? SetListFromToml(*setting, *value.as_array(), path, scratch)
+              : SetFromToml(*setting, value, scratch);
+  if (!status.ok()) return status;
+  std::vector<std::string> texts = {FormatValue(*setting, scratch)};
+  if (setting->repeatable()) {
+    texts = scratch.*std::get<Settings::List Settings::*>(setting->member);
+  }
+  rule.changes.emplace_back(name, std::move(texts));
+  return absl::OkStatus();
+}
+
+absl::Status ReadListenerKey(std::string_view name, const toml::node& value,
+                             std::string_view path, ListenerRule& rule) {
+  if (name == "tls") return ReadListenerTls(value, rule);
+  if (name != "address") return ReadListenerSetting(name, value, path, rule);
+  const auto* text = value.as_string();
+  if (text == nullptr) return ReadStrings(value, "addresses", rule.addresses);
+  rule.addresses.push_back(text->get());
+  return absl::OkStatus();
+}
+
+absl::Status ReadListeners(const toml::node& value, std::string_view path,
+                           Settings& settings) {
+  const toml::array* tables = value.as_array();
+  if (tables == nullptr || !tables->is_array_of_tables()) {
+    return Invalid(PlaceIn(path, value.source().begin),
+                   "listener: is written as tables: [[listener]]");
+  }
+  for (const toml::node& element : *tables) {
+    ListenerRule rule;
+    rule.place = PlaceIn(path, element.source().begin);
+    for (const auto& [key, node] : *element.as_table()) {
+      const absl::Status status = ReadListenerKey(key.str(), node, path, rule);
+      if (!status.ok()) {
+        return Invalid(
+            PlaceIn(path, key.source().begin),
+            Printable(key.str()) + ": " + std::string(MessageOf(status)));
+      }
     }
-    rule.terms = changed.terms();
+    if (rule.addresses.empty()) {
+      return Invalid(rule.place,
+                     "listener: has no address; write address = "
+                     "\"HOST:PORT\"");
+    }
+    settings.listeners.push_back(std::move(rule));
   }
   return absl::OkStatus();
 }
@@ -198,8 +270,9 @@ class CommandLine {
     const size_t equals = body.find('=');
     const std::string_view name = body.substr(0, equals);
     const std::string shown = "--" + Printable(name);
-    if (name == kPolicyTable) {
-      return Invalid(shown, "is a table of the settings file: [[tls_policy]]");
+    if (name == kPolicyTable || name == kListenerTable) {
+      return Invalid(shown, "is a table of the settings file: [[" +
+                                std::string(name) + "]]");
     }
     const Setting* setting = FindSetting(name);
     if (setting == nullptr) {
@@ -249,7 +322,14 @@ absl::StatusOr<std::string> FindConfigFile(std::span<const char* const> args) {
 }
 
 // Settings whose default depends on others or on the machine.
-absl::Status FillIn(Settings& settings) {
+absl::Status FillIn(const SettingOrigins& origins, Settings& settings) {
+  const bool is_mode_given = origins.find("pool_mode") != origins.end();
+  if (settings.backend_identity == BackendIdentity::kProxy && !is_mode_given) {
+    settings.pool_mode = PoolMode::kSession;
+  }
+  // Who lists the addresses in tables has no other in mind.
+  const bool listen_given = origins.find("listen") != origins.end();
+  if (!settings.listeners.empty() && !listen_given) settings.listen.clear();
   if (settings.tls_key_file.empty()) {
     settings.tls_key_file = settings.tls_cert_file;
   }
@@ -287,7 +367,9 @@ absl::StatusOr<Settings> LoadSettings(std::span<const char* const> args) {
       return status;
     }
   }
-  if (absl::Status status = FillIn(settings); !status.ok()) return status;
+  if (absl::Status status = FillIn(origins, settings); !status.ok()) {
+    return status;
+  }
   if (const auto problem = FindSettingsProblem(settings)) {
     if (!problem->place.empty()) {
       return Invalid(problem->place,
@@ -316,8 +398,10 @@ absl::Status ReadSettingsText(std::string_view toml, std::string_view path,
     const std::string_view name = key.str();
     const std::string place = PlaceIn(path, key.source().begin);
     const std::string where = place + ": " + Printable(name);
-    if (name == kPolicyTable) {
-      absl::Status status = ReadPolicies(value, path, settings);
+    if (name == kPolicyTable || name == kListenerTable) {
+      absl::Status status = name == kPolicyTable
+                                ? ReadPolicies(value, path, settings)
+                                : ReadListeners(value, path, settings);
       if (!status.ok()) return status;
       continue;
     }

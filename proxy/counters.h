@@ -10,36 +10,51 @@
 namespace tlspost {
 
 // COUNTER(name, what it counts)
-#define TLSPOST_COUNTERS(COUNTER)                                             \
-  COUNTER(sessions, "client sessions begun")                                  \
-  COUNTER(sessions_refused, "clients answered 421 at once: too many")         \
-  COUNTER(handshakes, "TLS handshakes completed")                             \
-  COUNTER(handshakes_resumed, "of these, resumed sessions")                   \
-  COUNTER(handshakes_failed, "TLS handshakes that failed")                    \
-  COUNTER(handshakes_plaintext, "of these, clients that sent plaintext")      \
-  COUNTER(handshakes_old_protocol, "of these, clients with too old a TLS")    \
-  COUNTER(handshakes_nothing_shared, "of these, no cipher or group shared")   \
-  COUNTER(handshakes_refused, "clients refused: too many handshakes")         \
-  COUNTER(starttls_injections, "clients that sent plaintext behind STARTTLS") \
-  COUNTER(auth_succeeded, "clients authenticated by the backend")             \
-  COUNTER(auth_failed, "AUTH commands that failed")                           \
-  COUNTER(messages, "messages accepted by the backend")                       \
-  COUNTER(messages_failed, "messages that ended in a 4xx or 5xx")             \
-  COUNTER(outcomes_unknown, "backends lost between final dot and reply")      \
-  COUNTER(smuggling_attempts, "messages with a bare CR, bare LF or NUL")      \
-  COUNTER(leases, "backend connections lent to a transaction")                \
-  COUNTER(leases_refused, "transactions that got no backend connection")      \
-  COUNTER(lease_retries, "MAIL sent again over another connection")           \
-  COUNTER(backend_connects, "backend connections opened")                     \
-  COUNTER(backend_connect_failures, "backend connections that did not open")  \
-  COUNTER(backend_handshakes, "TLS handshakes with the backend completed")    \
-  COUNTER(backend_handshakes_failed, "TLS handshakes with it that failed")    \
-  COUNTER(backend_stale, "idle connections found dead or talking unasked")    \
-  COUNTER(backend_dirty, "connections closed because a reply was unread")     \
-  COUNTER(xclients, "identities sent to a backend")                           \
-  COUNTER(xclients_refused, "identities a backend refused")                   \
-  COUNTER(tls_reloads, "times that certificates were loaded again")           \
-  COUNTER(tls_reload_failures, "times that this failed")
+#define TLSPOST_COUNTERS(COUNTER)                                              \
+  COUNTER(sessions, "client sessions begun")                                   \
+  COUNTER(sessions_refused, "clients answered 421 at once: too many")          \
+  COUNTER(health_checks, "connections that are a balancer's own (LOCAL)")      \
+  COUNTER(clients_refused, "clients answered 421 at once: a limit of theirs")  \
+  COUNTER(accept_pauses, "times that descriptors ran out")                     \
+  COUNTER(stress_periods, "times that overload mode began")                    \
+  COUNTER(rate_refusals, "commands refused by a rate per client")              \
+  COUNTER(replies_delayed, "replies sent late to clients with many errors")    \
+  COUNTER(messages_too_slow, "messages given up: data_timeout, min_data_rate") \
+  COUNTER(mail_loops, "messages refused: too many Received headers")           \
+  COUNTER(handshakes, "TLS handshakes completed")                              \
+  COUNTER(handshakes_resumed, "handshakes that resumed a session")             \
+  COUNTER(handshakes_failed, "TLS handshakes that failed")                     \
+  COUNTER(handshakes_plaintext, "handshakes failed: plaintext came")           \
+  COUNTER(handshakes_old_protocol, "handshakes failed: too old a TLS")         \
+  COUNTER(handshakes_nothing_shared, "handshakes failed: nothing in common")   \
+  COUNTER(handshakes_refused, "clients refused: too many handshakes")          \
+  COUNTER(starttls_injections, "clients that sent plaintext behind STARTTLS")  \
+  COUNTER(auth_succeeded, "clients authenticated by the backend")              \
+  COUNTER(auth_failed, "AUTH commands that failed")                            \
+  COUNTER(messages, "messages accepted by the backend")                        \
+  COUNTER(messages_failed, "messages that ended in a 4xx or 5xx")              \
+  COUNTER(outcomes_unknown, "backends lost between final dot and reply")       \
+  COUNTER(smuggling_attempts, "messages with a bare CR, bare LF or NUL")       \
+  COUNTER(leases, "backend connections lent to a transaction")                 \
+  COUNTER(leases_refused, "transactions that got no backend connection")       \
+  COUNTER(lease_retries, "MAIL sent again over another connection")            \
+  COUNTER(backend_connects, "backend connections opened")                      \
+  COUNTER(backend_connect_failures, "backend connections that did not open")   \
+  COUNTER(backend_handshakes, "TLS handshakes with the backend completed")     \
+  COUNTER(backend_handshakes_failed, "TLS handshakes with it that failed")     \
+  COUNTER(backend_stale, "idle connections found dead or talking unasked")     \
+  COUNTER(backend_dirty, "connections closed because a reply was unread")      \
+  COUNTER(xclients, "identities sent to a backend")                            \
+  COUNTER(xclients_refused, "identities a backend refused")                    \
+  COUNTER(xforwards, "transactions introduced by XFORWARD")                    \
+  COUNTER(proxy_headers, "backend connections begun with a PROXY header")      \
+  COUNTER(proxy_headers_refused, "connections closed for want of a header")    \
+  COUNTER(client_names_found, "clients whose name DNS has confirmed")          \
+  COUNTER(client_names_late, "clients whose name was not known in time")       \
+  COUNTER(early_talkers, "clients refused: they did not await our greeting")   \
+  COUNTER(backend_farewells, "backends that answered a command with 421")      \
+  COUNTER(tls_reloads, "times that certificates were loaded again")            \
+  COUNTER(tls_reload_failures, "times that loading them again failed")
 
 struct Counters {
 #define TLSPOST_DECLARE_COUNTER(name, text) int64_t name = 0;

@@ -19,18 +19,18 @@ namespace tlspost {
 class [[nodiscard]] BackendPool::GrantOp final : public io::Op,
                                                  public ListNode<GrantOp> {
  public:
-  GrantOp(BackendPool& pool, const smtp::ClientIdentity& identity,
-          io::Time deadline)
+  GrantOp(BackendPool& pool, const Borrower& borrower, io::Time deadline)
       : Op(pool.loop_, deadline),
         pool_(pool),
-        identity_(identity),
+        borrower_(borrower),
         result_(absl::UnknownError("waiting")) {}
 
   absl::StatusOr<std::unique_ptr<Backend>> await_resume() {
     return std::move(result_);
   }
 
-  const smtp::ClientIdentity& identity() const { return identity_; }
+  const Borrower& borrower() const { return borrower_; }
+  const smtp::ClientIdentity& identity() const { return borrower_.identity; }
 
   // Ends the wait.
   void Complete(absl::StatusOr<std::unique_ptr<Backend>> result) {
@@ -46,11 +46,11 @@ class [[nodiscard]] BackendPool::GrantOp final : public io::Op,
   void Begin() override {
     if (pool_.stopping_) return Complete(absl::CancelledError("stopping"));
     if (pool_.waiting_.empty()) {
-      std::unique_ptr<Backend> idle = pool_.TakeIdle(identity_);
+      std::unique_ptr<Backend> idle = pool_.TakeIdle(identity());
       if (idle != nullptr) return Complete(std::move(idle));
     }
-    const bool down = pool_.failures_ > 0 && pool_.open_ == 0 &&
-                      loop().Now() < pool_.retry_at_;
+    const bool down = pool_.open_ == 0 && pool_.targets_.all_down() &&
+                      pool_.targets_.BestToDial(loop().Now(), {}) == nullptr;
     if (down) return Complete(pool_.last_failure_);
     pool_.waiting_.PushBack(*this);
     ++pool_.waiting_count_;
@@ -61,7 +61,7 @@ class [[nodiscard]] BackendPool::GrantOp final : public io::Op,
   }
 
   BackendPool& pool_;
-  const smtp::ClientIdentity& identity_;
+  const Borrower& borrower_;
   absl::StatusOr<std::unique_ptr<Backend>> result_;
 };
 

@@ -35,6 +35,8 @@ class QueuedLog final : public Log {
 
   ~QueuedLog() override { SayDrops(); }
 
+  size_t dropped() const override { return threads_->overrun_counter(); }
+
  protected:
   void Write(std::string_view level, std::string_view line) override {
     const bool has_news = threads_->overrun_counter() !=

@@ -25,6 +25,9 @@ class Log {
   void Warning(std::string_view line) { Write("warning: ", line); }
   void Error(std::string_view line) { Write("error: ", line); }
 
+  // Lines that found the queue full. Any thread.
+  virtual size_t dropped() const { return 0; }
+
  protected:
   // Any thread. `line` is copied.
   virtual void Write(std::string_view level, std::string_view line) = 0;

@@ -2,10 +2,12 @@
 
 #include "proxy/message_relay.h"
 
+#include <optional>
 #include <utility>
 
 #include "common/base/check.h"
 #include "common/base/co_try.h"
+#include "proxy/hop_limit.h"
 
 namespace tlspost {
 namespace {
@@ -24,16 +26,20 @@ MessageRelay::MessageRelay(SessionServices& services, ClientChannel& client,
       client_(client),
       lease_(lease),
       header_(std::move(header)),
-      scanner_(PolicyOf(services.settings)) {
+      scanner_(PolicyOf(services.settings)),
+      hops_(services.settings.hostname, services.settings.mail_name),
+      pace_(services.settings.data_timeout, services.settings.min_data_rate) {
   lease_.InTransaction();
 }
 
 Task<absl::Status> MessageRelay::Run() {
   while (!scanner_.ended()) {
     if (client_.unread().empty()) {
-      const io::Time deadline =
-          services_.loop.Now() + services_.settings.data_timeout;
-      CO_TRY(co_await client_.Fill(deadline));
+      const io::Time began = services_.loop.Now();
+      const io::Time deadline = pace_.Deadline(began);
+      const absl::Status heard = co_await client_.Fill(deadline);
+      NoteHeard(heard, began);
+      if (!heard.ok()) co_return heard;
     }
     CO_TRY(co_await RelayChunk());
   }
@@ -41,9 +47,15 @@ Task<absl::Status> MessageRelay::Run() {
   co_return absl::OkStatus();
 }
 
+void MessageRelay::NoteHeard(const absl::Status& heard, io::Time began) {
+  if (absl::IsDeadlineExceeded(heard)) ++services_.counters.messages_too_slow;
+  pace_.Note(client_.unread().size(), services_.loop.Now() - began);
+}
+
 Task<absl::Status> MessageRelay::RelayChunk() {
   const smtp::DataScanner::Result scanned =
       scanner_.Scan(client_.unread(), scratch_);
+  hops_.Look(scanned.output);
   CheckLimits();
   if (forwarding() && lease_->readable()) co_await HearEarlyReply();
   const bool something = !header_.empty() || !scanned.output.empty();
@@ -77,8 +89,11 @@ Task<absl::Status> MessageRelay::RelayChunk() {
 void MessageRelay::CheckLimits() {
   if (!forwarding()) return;
   const uint64_t limit = services_.settings.message_size_limit;
+  const std::optional<smtp::Reply> refusal = RefuseHops(hops_, services_);
   if (limit > 0 && scanner_.message_octets() > limit) {
     GiveUp(smtp::reply::kMessageTooBig.text());
+  } else if (refusal.has_value()) {
+    GiveUp(refusal->text());
   } else if (scanner_.refused()) {
     const smtp::DataScanner::Violations& wrong = scanner_.violations();
     GiveUp(wrong.bare_lf   ? smtp::reply::kBareLf.text()

@@ -15,9 +15,12 @@
 #include "absl/status/status.h"
 #include "common/base/task.h"
 #include "common/smtp/data_scanner.h"
+#include "common/smtp/hop_counter.h"
 #include "common/smtp/reply.h"
 #include "proxy/backend_pool.h"
 #include "proxy/client_channel.h"
+#include "proxy/data_pace.h"
+#include "proxy/relay_outcome.h"
 #include "proxy/session_services.h"
 
 namespace tlspost {
@@ -38,15 +41,15 @@ class MessageRelay {
 
   // The reply the client gets, whole. Also after an error, if not empty.
   const std::string& reply() const { return reply_; }
-  bool accepted() const { return accepted_; }
-  // The final dot went out and no reply came back.
-  bool outcome_unknown() const { return outcome_unknown_; }
-  uint64_t octets() const { return scanner_.message_octets(); }
+  RelayOutcome outcome() const {
+    return {reply_, accepted_, outcome_unknown_, scanner_.message_octets()};
+  }
   const smtp::DataScanner::Violations& violations() const {
     return scanner_.violations();
   }
 
  private:
+  void NoteHeard(const absl::Status& heard, io::Time began);
   Task<absl::Status> RelayChunk();
   Task<void> HearEarlyReply();
   Task<void> HearFinalReply();
@@ -60,6 +63,8 @@ class MessageRelay {
   Lease& lease_;
   std::string header_;
   smtp::DataScanner scanner_;
+  smtp::HopCounter hops_;
+  DataPace pace_;
   std::string scratch_;
   std::string reply_;
   uint64_t drained_ = 0;

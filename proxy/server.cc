@@ -11,13 +11,18 @@
 #include <cstdint>
 #include <future>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "common/base/check.h"
 #include "common/base/status.h"
+#include "common/io/ares_resolver.h"
 #include "common/io/listen_socket.h"
+#include "common/io/network.h"
 #include "common/io/uring.h"
+#include "proxy/server_thread.h"
 
 namespace tlspost {
 namespace {
@@ -42,6 +47,11 @@ int WorkerCount(const Settings& settings) {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+int64_t SecondsSinceEpoch() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+}
+
 absl::Status InSetting(std::string_view setting, const absl::Status& status) {
   return MakeStatus(status.code(),
                     absl::StrFormat("%s: %s", setting, MessageOf(status)));
@@ -49,24 +59,12 @@ absl::Status InSetting(std::string_view setting, const absl::Status& status) {
 
 }  // namespace
 
-// One worker and its thread. The worker is made and destroyed there.
-struct Server::Thread {
-  std::thread thread;
-  std::promise<absl::Status> listening;  // its ports are bound, or why not
-  std::promise<bool> go;                 // serve, or give up
-  std::mutex mutex;
-  io::Loop* loop = nullptr;  // guarded by mutex; null once the worker ended
-  Worker* worker = nullptr;  // the worker's thread only
-  std::vector<ListenAddress> listening_on;
-  Counters counters;
-  bool clean = false;
-};
-
 Server::Server(Settings settings, Log& log)
     : settings_(std::move(settings)),
       log_(log),
       worker_count_(WorkerCount(settings_)),
       instance_(RandomInstance()),
+      start_time_s_(SecondsSinceEpoch()),
       tls_loader_(settings_, static_cast<size_t>(worker_count_)) {}
 
 Server::~Server() { Wait(); }
@@ -81,20 +79,48 @@ absl::Status Server::LoadTls() {
   const absl::Status loaded = tls_loader_.Load(tls_);
   if (!loaded.ok()) return loaded;
   for (const std::string& warning : tls_.warnings) log_.Warning(warning);
+  NoteCertificates(tls_.workers);
   return absl::OkStatus();
 }
 
 absl::Status Server::ResolveListen(const std::vector<std::string>& texts,
-                                   std::string_view setting,
-                                   bool implicit_tls) {
+                                   std::string_view setting, bool implicit_tls,
+                                   size_t terms) {
   for (const std::string& text : texts) {
     auto endpoints = io::ResolveEndpoints(text);
     if (!endpoints.ok()) return InSetting(setting, endpoints.status());
     for (io::Endpoint& endpoint : *endpoints) {
+      const bool twice = endpoint.port() != 0 &&
+                         std::any_of(listen_.begin(), listen_.end(),
+                                     [&](const ListenAddress& other) {
+                                       return other.endpoint == endpoint;
+                                     });
+      if (twice) {
+        return InSetting(setting, absl::InvalidArgumentError(absl::StrFormat(
+                                      "%s is given twice; give it once",
+                                      endpoint.ToString())));
+      }
       const absl::Status is_free = io::CheckNotInUse(endpoint);
       if (!is_free.ok()) return InSetting(setting, is_free);
-      listen_.push_back({std::move(endpoint), implicit_tls});
+      listen_.push_back({std::move(endpoint), implicit_tls, terms});
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::ResolveListeners() {
+  for (const auto& [texts, setting, implicit_tls] :
+       {std::tuple(&settings_.listen, "listen", false),
+        std::tuple(&settings_.listen_tls, "listen_tls", true)}) {
+    const absl::Status resolved =
+        ResolveListen(*texts, setting, implicit_tls, /*terms=*/0);
+    if (!resolved.ok()) return resolved;
+  }
+  size_t terms = 0;  // WorkerShared numbers them so
+  for (const ListenerRule& rule : settings_.listeners) {
+    const absl::Status resolved = ResolveListen(
+        rule.addresses, rule.place + ": address", rule.implicit_tls, ++terms);
+    if (!resolved.ok()) return resolved;
   }
   return absl::OkStatus();
 }
@@ -103,9 +129,31 @@ absl::Status Server::ResolveBackend() {
   for (const std::string& text : settings_.backend) {
     auto endpoints = io::ResolveEndpoints(text);
     if (!endpoints.ok()) return InSetting("backend", endpoints.status());
-    std::move(endpoints->begin(), endpoints->end(),
-              std::back_inserter(backend_addresses_));
+    for (io::Endpoint& endpoint : *endpoints) {
+      backend_addresses_.push_back({text, std::move(endpoint)});
+    }
   }
+  return absl::OkStatus();
+}
+
+absl::Status Server::ResolveAdmin() {
+  if (settings_.admin_listen.empty()) return absl::OkStatus();
+  auto endpoints = io::ResolveEndpoints(settings_.admin_listen);
+  if (!endpoints.ok()) return InSetting("admin_listen", endpoints.status());
+  const auto loopback = io::ParseNetworks({"127.0.0.0/8", "::1"});
+  TLSPOST_CHECK(loopback.ok());
+  for (const io::Endpoint& endpoint : *endpoints) {
+    if (!settings_.admin_allow_remote &&
+        !io::AnyContains(*loopback, endpoint)) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "admin_listen: other machines may reach %s, and there is no "
+          "password; use 127.0.0.1:PORT, or set admin_allow_remote = yes",
+          endpoint.ToString()));
+    }
+    const absl::Status is_free = io::CheckNotInUse(endpoint);
+    if (!is_free.ok()) return InSetting("admin_listen", is_free);
+  }
+  admin_addresses_ = *std::move(endpoints);
   return absl::OkStatus();
 }
 
@@ -119,8 +167,9 @@ absl::Status Server::FitDescriptorLimit() {
   }
   const uint64_t others =
       static_cast<uint64_t>(settings_.backend_max_connections) +
-      static_cast<uint64_t>(worker_count_) * (listen_.size() + 2) +
-      kSpareDescriptors;
+      static_cast<uint64_t>(worker_count_) *
+          (listen_.size() + 2 + Worker::kMaxTurnedAway) +
+      AdminServer::kMaxConnections + kSpareDescriptors;
   if (limit.rlim_cur <= others) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "the limit of %d open files leaves none for clients; raise it (ulimit "
@@ -142,9 +191,8 @@ absl::Status Server::FitDescriptorLimit() {
 
 absl::Status Server::Start() {
   for (const absl::Status& status :
-       {LoadTls(), ResolveListen(settings_.listen, "listen", false),
-        ResolveListen(settings_.listen_tls, "listen_tls", true),
-        ResolveBackend(), FitDescriptorLimit()}) {
+       {LoadTls(), ResolveListeners(), ResolveBackend(), ResolveAdmin(),
+        FitDescriptorLimit()}) {
     if (!status.ok()) return status;
   }
   // Behind the errors: who reads one has no eye for what is merely unwise.
@@ -153,7 +201,8 @@ absl::Status Server::Start() {
   }
   shared_ = std::make_unique<WorkerShared>(settings_, backend_addresses_,
                                            worker_count_, log_);
-  absl::Status result;
+  absl::Status result = StartResolver();
+  if (!result.ok()) return result;
   for (int number = 0; number < worker_count_; ++number) {
     threads_.push_back(std::make_unique<Thread>());
     Thread& thread = *threads_.back();
@@ -164,19 +213,36 @@ absl::Status Server::Start() {
     // With port 0 the first worker's port is everybody's.
     listen_ = thread.listening_on;
   }
+  // Made before the administrator can ask it; it loads nothing yet.
+  reloader_ = std::make_unique<TlsReloader>(
+      tls_loader_, log_, settings_.tls_session_cache_timeout,
+      [this](std::vector<WorkerTls> workers) { UseTls(std::move(workers)); });
+  if (result.ok()) result = StartAdmin();
   for (const auto& thread : threads_) thread->go.set_value(result.ok());
   if (!result.ok()) return result;
   for (const ListenAddress& address : listen_) {
     log_.Info(absl::StrFormat("listening on %s%s", address.endpoint.ToString(),
                               address.implicit_tls ? " (TLS)" : ""));
   }
-  reloader_ = std::make_unique<TlsReloader>(
-      tls_loader_, log_, settings_.tls_session_cache_timeout,
-      [this](std::vector<WorkerTls> workers) { UseTls(std::move(workers)); });
   reloader_->Start(std::move(tls_.files));
   tls_ = TlsLoader::Loaded();
   log_.Info(absl::StrFormat("ready: %d workers, backend %s", worker_count_,
-                            settings_.backend.front()));
+                            absl::StrJoin(settings_.backend, ", ")));
+  return absl::OkStatus();
+}
+
+// Where no listener wants names there is no thread for them.
+absl::Status Server::StartResolver() {
+  const bool wanted = std::any_of(
+      shared_->terms.begin(), shared_->terms.end(),
+      [](const auto& terms) { return terms->settings.peername_lookup; });
+  if (!wanted) return absl::OkStatus();
+  io::AresOptions options;
+  options.servers = settings_.dns_servers;
+  auto resolver = io::CreateAresResolver(options);
+  if (!resolver.ok()) return InSetting("dns_servers", resolver.status());
+  resolver_ = *std::move(resolver);
+  shared_->resolver = resolver_.get();
   return absl::OkStatus();
 }
 
@@ -220,6 +286,7 @@ void Server::Reload() {
 }
 
 void Server::UseTls(std::vector<WorkerTls> workers) {
+  NoteCertificates(workers);
   for (size_t i = 0; i < threads_.size(); ++i) {
     Thread& thread = *threads_[i];
     const std::lock_guard<std::mutex> lock(thread.mutex);
@@ -248,6 +315,8 @@ bool Server::Wait() {
     if (thread->thread.joinable()) thread->thread.join();
     clean = clean && thread->clean;
   }
+  // Until now somebody may have watched the drain.
+  if (admin_ != nullptr) admin_->Stop();
   return clean;
 }
 

@@ -7,7 +7,9 @@
 #define TLSPOST_PROXY_SERVER_H_
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -15,7 +17,12 @@
 
 #include "absl/status/status.h"
 #include "common/io/endpoint.h"
+#include "common/io/name_resolver.h"
+#include "common/tls/certificate_facts.h"
+#include "proxy/admin_http.h"
+#include "proxy/admin_thread.h"
 #include "proxy/log.h"
+#include "proxy/metrics.h"
 #include "proxy/settings.h"
 #include "proxy/tls_loader.h"
 #include "proxy/tls_reloader.h"
@@ -52,29 +59,61 @@ class Server {
   // The counters of all workers, summed; after Wait.
   Counters TotalCounters() const;
 
+  // Where the administrator can look, once started.
+  const std::vector<io::Endpoint>& admin_listening() const {
+    return admin_addresses_;
+  }
+
  private:
   struct Thread;
+  class Inquiry;
 
   absl::Status LoadTls();
   absl::Status ResolveListen(const std::vector<std::string>& texts,
-                             std::string_view setting, bool implicit_tls);
+                             std::string_view setting, bool implicit_tls,
+                             size_t terms);
+  absl::Status ResolveListeners();
   absl::Status ResolveBackend();
+  absl::Status ResolveAdmin();
+  absl::Status StartResolver();
   absl::Status FitDescriptorLimit();
   void UseTls(std::vector<WorkerTls> workers);
   void RunWorker(Thread& thread, size_t number);
+
+  // --- for the administrator, on that thread (server_admin.cc) ---
+  absl::Status StartAdmin();
+  // Asks all workers; one that is silent keeps its last report.
+  void AskWorkers();
+  MetricsSnapshot Metrics();
+  AdminPage HealthPage();
+  AdminPage ReadyPage();
+  // The reloader's thread, or before it runs.
+  void NoteCertificates(const std::vector<WorkerTls>& workers);
 
   Settings settings_;
   Log& log_;
   int worker_count_;
   std::string instance_;
+  const int64_t start_time_s_;
   TlsLoader tls_loader_;
   TlsLoader::Loaded tls_;  // until the workers run
   std::vector<ListenAddress> listen_;
-  std::vector<io::Endpoint> backend_addresses_;
+  std::vector<BackendAddress> backend_addresses_;
+  std::unique_ptr<io::NameResolver> resolver_;  // its thread posts to workers
   std::unique_ptr<WorkerShared> shared_;
   std::vector<std::unique_ptr<Thread>> threads_;
   std::atomic<int> terminations_ = 0;
   std::unique_ptr<TlsReloader> reloader_;  // uses the threads: goes first
+
+  std::vector<io::Endpoint> admin_addresses_;
+  std::mutex certificates_mutex_;
+  std::vector<tls::CertificateFacts> certificates_;  // guarded by the mutex
+  // The admin thread's only.
+  AdminHttp admin_http_;
+  std::vector<WorkerReport> reports_;
+  int silent_workers_ = 0;
+  int serving_workers_ = 0;
+  std::unique_ptr<AdminThread> admin_;  // uses all of this: goes first
 };
 
 }  // namespace tlspost

@@ -15,6 +15,7 @@
 #include "common/smtp/reply.h"
 #include "common/smtp/text.h"
 #include "proxy/auth_exchange.h"
+#include "proxy/client_conduct.h"
 #include "proxy/transaction.h"
 
 namespace tlspost {
@@ -29,21 +30,24 @@ constexpr io::Duration kLingerTimeout = 2s;
 }  // namespace
 
 Session::Session(SessionServices& services, std::unique_ptr<io::Stream> stream,
-                 bool implicit_tls)
+                 bool implicit_tls, ClientLimits::Visit visit)
     : services_(services),
       client_(std::move(stream), services.settings.line_length_limit,
               services.settings.command_timeout),
       implicit_tls_(implicit_tls),
-      level_(services.policies.LevelFor(client_.stream().transport().peer())) {}
+      level_(services.policies.LevelFor(client_.stream().transport().peer())) {
+  state_.visit = std::move(visit);
+}
 
 // Few locals here and in Converse: an idle client costs us their frames, and
 // every temporary lives in them. What needs no waiting is in plain functions.
 Task<void> Session::Run() {
-  ++services_.counters.sessions;
   services_.log.Info(absl::StrFormat("connect from %s", Peer()));
   if (!implicit_tls_) Greet();
   absl::Status why = co_await Converse();
-  state_.authentication.reset();  // and with it a backend connection
+  // And with these the client's own backend connections.
+  state_.authentication.reset();
+  state_.bound.reset();
   co_await Leave(std::move(why));
   LogDisconnect();
 }
@@ -58,6 +62,7 @@ Task<absl::Status> Session::Converse() {
         CO_TRY(co_await StartTls());
         break;
       case Next::kAuth:
+      case Next::kBdat:
       case Next::kMail:
         CO_TRY(co_await Transact());
         break;
@@ -66,7 +71,7 @@ Task<absl::Status> Session::Converse() {
       case Next::kWait:
         CO_TRY(client_.Refill());
         if (client_.needs_flush()) {
-          CO_TRY(co_await client_.Flush());
+          CO_TRY(co_await SendReplies(services_, client_, state_, false));
           break;  // much may have happened meanwhile
         }
         if (!client_.unread().empty()) break;
@@ -81,7 +86,7 @@ Task<absl::Status> Session::Converse() {
 
 void Session::Greet() {
   client_.Say(smtp::Greeting(services_.settings.hostname, "tlspost"));
-  deadline_ = services_.loop.Now() + services_.settings.command_timeout;
+  deadline_ = services_.loop.Now() + CommandTimeout(services_);
 }
 
 // Answers commands as long as that needs no waiting.
@@ -92,7 +97,7 @@ Session::Next Session::Proceed() {
     const std::optional<ClientChannel::Line> line = client_.TakeLine();
     if (!line.has_value()) return Next::kWait;
     // One deadline for a whole command, however slowly it drips in.
-    deadline_ = services_.loop.Now() + services_.settings.command_timeout;
+    deadline_ = services_.loop.Now() + CommandTimeout(services_);
     if (line->too_long) {
       Refuse(Verb::kUnknown, smtp::reply::kLineTooLong);
       continue;
@@ -100,15 +105,19 @@ Session::Next Session::Proceed() {
     const smtp::Command command = smtp::ParseCommand(line->text);
     state_.last_verb = command.verb;
     const Next next = Answer(command);
-    const bool awaited = next == Next::kMail || next == Next::kAuth;
+    const bool awaited =
+        next == Next::kMail || next == Next::kAuth || next == Next::kBdat;
     if (awaited) client_.PutBack(line->text);
     if (next != Next::kGoOn) return next;
-    if (client_.must_flush()) return Next::kWait;
+    // A client that is slowed down waits for each reply by itself.
+    const bool slowed = IsSlowedDown(services_, state_);
+    if (client_.must_flush() || slowed) return Next::kWait;
   }
 }
 
 // Whether it is not for the client to go on: it has been told so.
 bool Session::TakesLeave() {
+  if (state_.farewell_said) return true;
   const Settings& settings = services_.settings;
   const Authentication* authentication = state_.authentication.get();
   if (authentication != nullptr && authentication->lost()) {
@@ -125,9 +134,7 @@ bool Session::TakesLeave() {
   const bool too_many_tries =
       authentication != nullptr &&
       authentication->failures() >= settings.auth_error_limit;
-  if (!too_many_tries && state_.errors < settings.hard_error_limit) {
-    return false;
-  }
+  if (!too_many_tries && !HasTooManyErrors(services_, state_)) return false;
   SayGoodbye(smtp::reply::kTooManyErrors);
   return true;
 }
@@ -135,7 +142,7 @@ bool Session::TakesLeave() {
 // What came from an idle client. An error: there is no client any more, or
 // none that speaks SMTP.
 absl::Status Session::Hear(absl::StatusOr<io::Chunk>&& received) {
-  // Drain has woken us: the next round says 421.
+  // Drain has woken us: the next round says 421. Or Hurry has.
   if (absl::IsAborted(received.status())) return absl::OkStatus();
   const absl::Status accepted = client_.Accept(std::move(received));
   if (!accepted.ok()) return accepted;
@@ -149,12 +156,12 @@ absl::Status Session::Hear(absl::StatusOr<io::Chunk>&& received) {
 }
 
 // Our own replies carry enhanced codes only where the backend's do too.
-void Session::Say(const smtp::Reply& reply) {
+void Session::Say(std::string_view reply) {
   if (services_.pool.capabilities().has_value() &&
       !Capabilities().enhanced_status_codes) {
-    client_.Say(smtp::WithoutEnhancedCodes(reply.text()));
+    client_.Say(smtp::WithoutEnhancedCodes(reply));
   } else {
-    client_.Say(reply.text());
+    client_.Say(reply);
   }
 }
 
@@ -169,12 +176,16 @@ Task<absl::Status> Session::Transact() {
     absl::Status answered = co_await Authenticate();
     co_return answered;
   }
+  if (state_.last_verb == Verb::kBdat) {
+    absl::Status refused = co_await RefuseChunk();
+    co_return refused;
+  }
   const std::optional<ClientChannel::Line> line = client_.TakeLine();
   TLSPOST_CHECK(line.has_value());  // Proceed has put it back
   const smtp::Command mail = smtp::ParseCommand(line->text);
   Transaction transaction(services_, client_, state_, mail.argument);
   absl::Status end = co_await transaction.Run();
-  deadline_ = services_.loop.Now() + services_.settings.command_timeout;
+  deadline_ = services_.loop.Now() + CommandTimeout(services_);
   co_return end;
 }
 
@@ -188,19 +199,17 @@ Task<absl::Status> Session::Authenticate() {
   AuthExchange exchange(services_, client_, state_, *arguments);
   client_.WipePutBack();
   absl::Status end = co_await exchange.Run();
-  deadline_ = services_.loop.Now() + services_.settings.command_timeout;
+  deadline_ = services_.loop.Now() + CommandTimeout(services_);
   co_return end;
 }
 
 Task<void> Session::Leave(absl::Status why) {
   if (!why.ok()) LogEnd(why);
-  if (absl::IsDeadlineExceeded(why) && !failed_handshake()) {
-    SayGoodbye(smtp::reply::kTimeout);
-  }
   // After a failed handshake there is nobody to talk to in plaintext.
-  const bool can_talk = !failed_handshake() && !absl::IsUnavailable(why) &&
-                        !absl::IsDataLoss(why);
+  const bool can_talk = !failed_handshake() && !client_.cannot_hear() &&
+                        !absl::IsUnavailable(why) && !absl::IsDataLoss(why);
   if (!can_talk) co_return;
+  if (absl::IsDeadlineExceeded(why)) SayGoodbye(smtp::reply::kTimeout);
   const absl::Status flushed = co_await client_.Flush();
   if (!flushed.ok()) co_return;
   const io::Time deadline = services_.loop.Now() + kLingerTimeout;
@@ -210,6 +219,14 @@ Task<void> Session::Leave(absl::Status why) {
 void Session::Drain() {
   draining_ = true;
   if (idle_) client_.Interrupt();
+}
+
+void Session::Hurry() {
+  if (!idle_) return;
+  const io::Time soon = services_.loop.Now() + CommandTimeout(services_);
+  if (soon >= deadline_) return;
+  deadline_ = soon;
+  client_.Interrupt();  // the wait begins again, with this deadline
 }
 
 // --- the log --------------------------------------------------------------

@@ -3,7 +3,7 @@
 // Run is the conversation; a Transaction is the loan of a backend connection
 // in the middle of it. Nothing the client said before TLS has effect after it.
 // session.cc is the course of the talk, session_commands.cc what is answered at
-// once, session_tls.cc the way into TLS.
+// once, session_chunks.cc BDAT out of place, session_tls.cc the way into TLS.
 
 #ifndef TLSPOST_PROXY_SESSION_H_
 #define TLSPOST_PROXY_SESSION_H_
@@ -27,9 +27,9 @@ namespace tlspost {
 class Session : public ListNode<Session> {
  public:
   // `services` outlives the session. `implicit_tls`: the client begins with a
-  // TLS handshake, as on port 465.
+  // TLS handshake, as on port 465. `visit` is its place among ClientLimits.
   Session(SessionServices& services, std::unique_ptr<io::Stream> stream,
-          bool implicit_tls);
+          bool implicit_tls, ClientLimits::Visit visit);
 
   // The whole conversation, to the end of the connection.
   Task<void> Run();
@@ -37,6 +37,8 @@ class Session : public ListNode<Session> {
   // The service shuts down: the client hears 421 as soon as it is in no
   // transaction.
   void Drain();
+  // Overload mode has begun: an idle client has less time from now on.
+  void Hurry();
   // The connection is closed now; Run comes to its end.
   void Abort() { client_.stream().transport().Close(); }
 
@@ -47,6 +49,7 @@ class Session : public ListNode<Session> {
     kStartTls,  // the rest has to be awaited
     kMail,      // likewise; the line is put back
     kAuth,      // likewise
+    kBdat,      // likewise
     kWait,      // there is no command: send what is to be said, then wait
     kQuit,      // our last word is said
   };
@@ -56,10 +59,12 @@ class Session : public ListNode<Session> {
   Task<absl::Status> StartTls();
   Task<absl::Status> Transact();
   Task<absl::Status> Authenticate();
+  Task<absl::Status> RefuseChunk();
   Task<void> Leave(absl::Status why);
 
   void Greet();
   void NoteHandshakeLimit();
+  void CountTlsSession();
   Next Proceed();
   absl::Status Hear(absl::StatusOr<io::Chunk>&& received);
   Next Answer(const smtp::Command& command);
@@ -67,9 +72,13 @@ class Session : public ListNode<Session> {
   Next AnswerStartTls();
   Next AnswerMail(const smtp::Command& command);
   Next AnswerAuth(const smtp::Command& command);
+  Next AnswerVrfy();
+  const smtp::Reply& WhyNoChunk() const;
   Next Refuse(smtp::Verb verb, const smtp::Reply& reply);
+  Next RefuseRate(smtp::Verb verb, std::string_view reply);
   Next Accept(smtp::Verb verb, const smtp::Reply& reply);
-  void Say(const smtp::Reply& reply);
+  void Say(std::string_view reply);
+  void Say(const smtp::Reply& reply) { Say(reply.text()); }
   void SayGoodbye(const smtp::Reply& reply);
   bool TakesLeave();
 

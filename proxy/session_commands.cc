@@ -8,13 +8,29 @@
 #include "common/smtp/envelope.h"
 #include "common/smtp/reply.h"
 #include "common/smtp/text.h"
+#include "proxy/client_conduct.h"
 #include "proxy/session.h"
 
 namespace tlspost {
 
+namespace {
+
 using smtp::Verb;
 
+// RFC 9422 section 3: what is announced is kept to. How many transactions a
+// connection to the backend may have is the pool's affair, not the client's.
+void CutLimits(const Settings& settings, smtp::AnnouncedLimits& limits) {
+  limits.mails.reset();
+  limits.recipients =
+      smtp::SmallerLimit(limits.recipients.value_or(0),
+                         static_cast<uint64_t>(settings.recipient_limit));
+}
+
+}  // namespace
+
 Session::Next Session::Answer(const smtp::Command& command) {
+  // Whatever is wrong with it, its chunk comes first.
+  if (command.verb == Verb::kBdat) return Next::kBdat;
   const std::optional<smtp::Reply> refusal = smtp::RefuseByShape(command);
   if (refusal.has_value()) {
     Refuse(command.verb, *refusal);
@@ -24,9 +40,7 @@ Session::Next Session::Answer(const smtp::Command& command) {
   if (needs_tls() && !info.before_tls) {
     return Refuse(command.verb, smtp::reply::kMustStartTls);
   }
-  if (info.junk && ++state_.junk > services_.settings.junk_command_limit) {
-    ++state_.errors;
-  }
+  if (info.junk) NoteJunk(services_, state_);
   switch (command.verb) {
     case Verb::kEhlo:
     case Verb::kHelo:
@@ -44,7 +58,7 @@ Session::Next Session::Answer(const smtp::Command& command) {
     case Verb::kNoop:
       return Accept(command.verb, smtp::reply::kOk);
     case Verb::kVrfy:
-      return Accept(command.verb, smtp::reply::kCannotVerify);
+      return AnswerVrfy();
     case Verb::kHelp:
       return Accept(command.verb, smtp::reply::kHelp);
     case Verb::kQuit:
@@ -63,11 +77,22 @@ Session::Next Session::AnswerHello(const smtp::Command& command) {
   state_.esmtp = command.verb == Verb::kEhlo;
   state_.tally.Count(command.verb, true);
   const Settings& settings = services_.settings;
-  client_.Say(state_.esmtp ? smtp::FormatEhloReply(settings.hostname, Offered(),
-                                                   offers_tls(),
-                                                   settings.message_size_limit)
-                           : smtp::HeloReply(settings.hostname));
+  if (!state_.esmtp) {
+    state_.offered = 0;
+    client_.Say(smtp::HeloReply(settings.hostname));
+    return Next::kGoOn;
+  }
+  const smtp::EhloCapabilities offered = Offered();
+  state_.offered = smtp::OptionsOf(offered);
+  client_.Say(smtp::FormatEhloReply(settings.hostname, offered, offers_tls(),
+                                    settings.message_size_limit));
   return Next::kGoOn;
+}
+
+Session::Next Session::AnswerVrfy() {
+  const smtp::Reply& reply = VrfyReply(services_.settings);
+  return reply == smtp::reply::kCannotVerify ? Accept(Verb::kVrfy, reply)
+                                             : Refuse(Verb::kVrfy, reply);
 }
 
 Session::Next Session::AnswerStartTls() {
@@ -79,6 +104,9 @@ Session::Next Session::AnswerStartTls() {
   if (!state_.greeted()) {
     return Refuse(Verb::kStartTls, smtp::reply::kSendHello);
   }
+  const std::optional<std::string> too_many =
+      RefuseHandshake(services_, state_, client_);
+  if (too_many.has_value()) return RefuseRate(Verb::kStartTls, *too_many);
   return Next::kStartTls;
 }
 
@@ -96,9 +124,13 @@ Session::Next Session::AnswerMail(const smtp::Command& command) {
   const smtp::ReplyOr<smtp::MailArguments> mail =
       smtp::ParseMail(command.argument);
   if (!mail.ok()) return Refuse(Verb::kMail, mail.refusal());
-  const std::optional<smtp::Reply> refusal = smtp::RefuseMail(
-      *mail, Capabilities(), services_.settings.message_size_limit);
+  const std::optional<smtp::Reply> refusal =
+      smtp::RefuseMail(*mail, Capabilities(),
+                       services_.settings.message_size_limit, state_.offered);
   if (refusal.has_value()) return Refuse(Verb::kMail, *refusal);
+  const std::optional<std::string> too_much =
+      CountEvent(services_, state_, client_, ClientEvent::kMessage);
+  if (too_much.has_value()) return RefuseRate(Verb::kMail, *too_much);
   return Next::kMail;
 }
 
@@ -124,12 +156,20 @@ Session::Next Session::AnswerAuth(const smtp::Command& command) {
   const smtp::ReplyOr<smtp::AuthArguments> auth =
       smtp::ParseAuth(command.argument, mechanisms);
   if (!auth.ok()) return Refuse(Verb::kAuth, auth.refusal());
+  const std::optional<std::string> too_many =
+      CountEvent(services_, state_, client_, ClientEvent::kAuth);
+  if (too_many.has_value()) return RefuseRate(Verb::kAuth, *too_many);
   return Next::kAuth;
 }
 
 Session::Next Session::Refuse(Verb verb, const smtp::Reply& reply) {
+  return RefuseRate(verb, reply.text());
+}
+
+// The words name the client.
+Session::Next Session::RefuseRate(Verb verb, std::string_view reply) {
   state_.tally.Count(verb, false);
-  ++state_.errors;
+  NoteError(services_, state_);
   Say(reply);
   return Next::kGoOn;
 }
@@ -152,12 +192,18 @@ const smtp::EhloCapabilities& Session::Capabilities() const {
 
 smtp::EhloCapabilities Session::Offered() const {
   smtp::EhloCapabilities offered = Capabilities();
+  const Settings& settings = services_.settings;
   // To a backend without it a group goes command by command.
   offered.pipelining = true;
+  if (settings.disable_vrfy_command) offered.vrfy = false;
+  if (offered.limits.has_value()) CutLimits(settings, *offered.limits);
   const bool offers_auth = services_.settings.sasl_auth_enable &&
                            may_authenticate() && !state_.authenticated() &&
                            has_required_certificate();
   if (!offers_auth) offered.auth.clear();
+  for (const std::string& keyword : settings.discard_ehlo_keywords) {
+    smtp::Discard(keyword, offered);
+  }
   return offered;
 }
 

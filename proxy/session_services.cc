@@ -30,8 +30,16 @@ std::string SessionServices::NextId() {
   return absl::StrFormat("%s-%X", instance, ++transactions);
 }
 
+const smtp::Reply& VrfyReply(const Settings& settings) {
+  return settings.disable_vrfy_command ? smtp::reply::kVrfyDisabled
+                                       : smtp::reply::kCannotVerify;
+}
+
 std::string LogName(const io::Stream& stream) {
-  return absl::StrFormat("unknown[%s]", stream.peer().Address());
+  const io::PeerName* name = stream.peer_name();
+  const bool has_name = name != nullptr && !name->name.empty();
+  return absl::StrFormat("%s[%s]", has_name ? name->name : "unknown",
+                         stream.peer().Address());
 }
 
 size_t CommandTally::IndexOf(Verb verb) {

@@ -11,10 +11,15 @@
 
 #include "common/io/loop.h"
 #include "common/io/stream.h"
+#include "common/io/wait_queue.h"
+#include "common/smtp/capabilities.h"
 #include "common/smtp/command.h"
 #include "common/tls/tls_context.h"
 #include "proxy/authentication.h"
 #include "proxy/backend_pool.h"
+#include "proxy/bound_backend.h"
+#include "proxy/client_limits.h"
+#include "proxy/client_names.h"
 #include "proxy/client_policies.h"
 #include "proxy/counters.h"
 #include "proxy/handshake_limit.h"
@@ -23,7 +28,7 @@
 
 namespace tlspost {
 
-// One per worker; outlives its sessions.
+// One for each listening address of a worker; outlives its sessions.
 struct SessionServices {
   io::Loop& loop;
   const Settings& settings;
@@ -36,12 +41,25 @@ struct SessionServices {
   std::shared_ptr<tls::TlsContext> tls;
   // Begins every transaction's id, so that ids of two processes differ.
   std::string instance;
-  uint64_t transactions = 0;
+  // Of the worker: how many it has had, and as it has last seen itself.
+  uint64_t& transactions;
+  const bool& overloaded;
+  const bool& draining;
+  io::WaitQueue& delays;         // replies that are late on purpose
+  ClientNames* names = nullptr;  // null: there are none
 
   std::string NextId();
 };
 
-// "unknown[192.0.2.1]": how the log calls the client at the other end.
+// The answer to VRFY, as disable_vrfy_command wants it.
+const smtp::Reply& VrfyReply(const Settings& settings);
+
+// What the log says of a BDAT that no command can follow.
+inline constexpr std::string_view kUnknownChunkSize =
+    "a BDAT whose size is not certain";
+
+// "mail.example.org[192.0.2.1]", "unknown[192.0.2.1]": how the log calls the
+// client at the other end.
 std::string LogName(const io::Stream& stream);
 
 // How often a client said each verb, and with what success: Postfix's summary
@@ -63,17 +81,24 @@ class CommandTally {
   std::array<Entry, kCounted> entries_;
 };
 
-// What one client has shown of itself. Forgotten whole at STARTTLS but for the
-// tally and the count of failed AUTHs (RFC 3207 section 4.2).
+// What one client has shown of itself. Forgotten whole at STARTTLS but for what
+// is counted (RFC 3207 section 4.2).
 struct ClientState {
-  std::string helo;     // empty: no HELO or EHLO yet
-  bool esmtp = false;   // it was EHLO
-  uint16_t errors = 0;  // refusals since the session's start
-  uint16_t junk = 0;    // commands without use since the last message
+  std::string helo;                // empty: no HELO or EHLO yet
+  bool esmtp : 1 = false;          // it was EHLO
+  bool unwelcome : 1 = false;      // over client_error_rate_limit: it has to go
+  bool farewell_said : 1 = false;  // it knows why it has to go
+  smtp::OptionSet offered = 0;     // what the reply to it has offered
+  uint16_t errors = 0;             // refusals since the last message
+  uint16_t junk = 0;  // commands without use since the last message
   smtp::Verb last_verb = smtp::Verb::kEmpty;
   CommandTally tally;
+  ClientLimits::Visit visit;  // what all its sessions do together
   // Null until the first AUTH has failed or succeeded: most clients have none.
   std::unique_ptr<Authentication> authentication;
+  // pool_mode = session: the connection it has since its first MAIL. Null
+  // until then, and in the other mode.
+  std::unique_ptr<BoundBackend> bound;
 
   bool greeted() const { return !helo.empty(); }
   bool authenticated() const {

@@ -4,6 +4,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/co_try.h"
 #include "common/smtp/reply.h"
+#include "proxy/client_conduct.h"
 #include "proxy/client_handshake.h"
 #include "proxy/session.h"
 
@@ -30,40 +31,53 @@ Task<absl::Status> Session::StartTls() {
     Refuse(Verb::kStartTls, smtp::reply::kSynchronization);
     co_return absl::InvalidArgumentError("improper command pipelining");
   }
-  const HandshakeLimit::Slot slot =
-      services_.handshakes.Enter(client_.stream().transport().peer());
+  const HandshakeLimit::Slot slot = services_.handshakes.Enter(state_.visit);
   if (!slot) {
     NoteHandshakeLimit();
     // Our own trouble is no error of the client's, unless it keeps asking.
-    if (++state_.junk > services_.settings.junk_command_limit) ++state_.errors;
+    NoteJunk(services_, state_);
     state_.tally.Count(Verb::kStartTls, false);
     Say(smtp::reply::kTooManyHandshakes);
     co_return absl::OkStatus();
   }
   if (state_.authenticated()) state_.authentication->Forget();
+  state_.bound.reset();
   state_.helo.clear();
   state_.esmtp = false;
+  state_.offered = 0;
   client_.Say(smtp::reply::kReadyToStartTls.text());
   CO_TRY(co_await client_.Flush());
   absl::Status shaken =
       co_await ShakeHands(services_, client_, TlsStart::kStartTls);
   state_.tally.Count(Verb::kStartTls, shaken.ok());
-  deadline_ = services_.loop.Now() + services_.settings.command_timeout;
+  deadline_ = services_.loop.Now() + CommandTimeout(services_);
+  if (shaken.ok()) CountTlsSession();
   co_return shaken;
 }
 
 Task<absl::Status> Session::BeginWithTls() {
-  const HandshakeLimit::Slot slot =
-      services_.handshakes.Enter(client_.stream().transport().peer());
+  const HandshakeLimit::Slot slot = services_.handshakes.Enter(state_.visit);
   if (!slot) NoteHandshakeLimit();
+  const bool refused = RefuseHandshake(services_, state_, client_).has_value();
   // Words in plaintext mean nothing here: it is closed.
-  if (!slot || draining_ || services_.tls == nullptr) {
+  if (!slot || refused || draining_ || services_.tls == nullptr) {
     co_return absl::UnavailableError("no TLS");
   }
   absl::Status shaken =
       co_await ShakeHands(services_, client_, TlsStart::kImplicit);
-  if (shaken.ok()) Greet();
+  if (shaken.ok()) CountTlsSession();
+  if (shaken.ok() && !state_.farewell_said) Greet();
   co_return shaken;
+}
+
+// A handshake that resumed nothing. One too many ends the session.
+void Session::CountTlsSession() {
+  if (client_.stream().engine()->Describe().reused) return;
+  const std::optional<std::string> refusal =
+      CountEvent(services_, state_, client_, ClientEvent::kNewTlsSession);
+  if (!refusal.has_value()) return;
+  client_.Say(*refusal);
+  state_.farewell_said = true;
 }
 
 void Session::NoteHandshakeLimit() {

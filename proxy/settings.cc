@@ -11,6 +11,8 @@
 
 #include "common/base/status.h"
 #include "common/io/network.h"
+#include "common/smtp/capabilities.h"
+#include "proxy/listener_settings.h"
 
 namespace tlspost {
 namespace {
@@ -103,7 +105,8 @@ std::string FindHostPortFault(std::string_view text) {
 constexpr std::string_view kUnixPrefix = "unix:";
 
 std::optional<SettingsProblem> FindListenProblem(const Settings& settings) {
-  if (settings.listen.empty() && settings.listen_tls.empty()) {
+  if (settings.listen.empty() && settings.listen_tls.empty() &&
+      settings.listeners.empty()) {
     return SettingsProblem{"listen", "is empty; give at least one HOST:PORT"};
   }
   for (const auto& [setting, addresses] :
@@ -121,21 +124,56 @@ std::optional<SettingsProblem> FindListenProblem(const Settings& settings) {
   return std::nullopt;
 }
 
-std::optional<SettingsProblem> FindBackendProblem(const Settings& settings) {
-  if (settings.backend.size() != 1) {
-    return SettingsProblem{"backend",
-                           "exactly one backend is supported for now, not " +
-                               std::to_string(settings.backend.size())};
+std::optional<SettingsProblem> FindAdminProblem(const Settings& settings) {
+  if (settings.admin_listen.empty()) return std::nullopt;
+  std::string fault = settings.admin_listen.starts_with(kUnixPrefix)
+                          ? "takes no unix socket; use HOST:PORT"
+                          : FindHostPortFault(settings.admin_listen);
+  if (fault.empty()) return std::nullopt;
+  return SettingsProblem{"admin_listen", std::move(fault)};
+}
+
+std::optional<SettingsProblem> FindProxyProtocolProblem(
+    const Settings& settings) {
+  const auto networks = io::ParseNetworks(settings.haproxy_networks);
+  if (!networks.ok()) {
+    return SettingsProblem{"haproxy_networks",
+                           std::string(MessageOf(networks.status()))};
   }
-  const std::string_view address = settings.backend.front();
+  const bool expected =
+      settings.upstream_proxy_protocol != UpstreamProxyProtocol::kNone;
+  if (expected && networks->empty()) {
+    return SettingsProblem{"upstream_proxy_protocol",
+                           "no PROXY header would be believed; set "
+                           "haproxy_networks to the load balancers' addresses"};
+  }
+  return std::nullopt;
+}
+
+std::string FindBackendFault(std::string_view address) {
   std::string fault = address.starts_with(kUnixPrefix)
                           ? FindPathFault(address.substr(kUnixPrefix.size()))
                           : FindHostPortFault(address);
   if (fault.empty() && address.ends_with(":0")) {
     fault = "port 0 cannot be connected to";
   }
-  if (fault.empty()) return std::nullopt;
-  return SettingsProblem{"backend", std::move(fault)};
+  return fault;
+}
+
+std::optional<SettingsProblem> FindBackendProblem(const Settings& settings) {
+  if (settings.backend.empty()) {
+    return SettingsProblem{"backend", "is empty; give at least one HOST:PORT"};
+  }
+  for (const std::string& address : settings.backend) {
+    std::string fault = FindBackendFault(address);
+    const auto times =
+        std::count(settings.backend.begin(), settings.backend.end(), address);
+    if (fault.empty() && times > 1) {
+      fault = '"' + address + "\" is given twice; give it once";
+    }
+    if (!fault.empty()) return SettingsProblem{"backend", std::move(fault)};
+  }
+  return std::nullopt;
 }
 
 std::optional<SettingsProblem> FindCertificateProblem(
@@ -237,6 +275,19 @@ std::optional<SettingsProblem> FindTlsProblem(const Settings& settings) {
   return std::nullopt;
 }
 
+// Only words that a client may see can be taken off what it sees.
+std::optional<SettingsProblem> FindKeywordProblem(const Settings& settings) {
+  for (const std::string& keyword : settings.discard_ehlo_keywords) {
+    smtp::EhloCapabilities none;
+    if (smtp::Discard(keyword, none)) continue;
+    return SettingsProblem{"discard_ehlo_keywords",
+                           "\"" + keyword +
+                               "\" is none of the words that it can take off "
+                               "the EHLO reply; --help lists them"};
+  }
+  return std::nullopt;
+}
+
 std::optional<SettingsProblem> FindBackendTlsProblem(const Settings& settings) {
   const auto versions = ParseTlsProtocols(settings.backend_tls_protocols);
   if (!versions.ok()) {
@@ -251,8 +302,10 @@ std::optional<SettingsProblem> FindBackendTlsProblem(const Settings& settings) {
   }
   const bool verify =
       settings.backend_tls_security_level == BackendTlsLevel::kVerify;
-  if (verify && settings.backend_tls_servername.empty() &&
-      settings.backend.front().starts_with(kUnixPrefix)) {
+  const bool has_nameless = std::any_of(
+      settings.backend.begin(), settings.backend.end(),
+      [](const std::string& address) { return address.starts_with("unix:"); });
+  if (verify && settings.backend_tls_servername.empty() && has_nameless) {
     return SettingsProblem{"backend_tls_security_level",
                            "verify needs a name to find in the certificate; "
                            "set backend_tls_servername"};
@@ -261,6 +314,13 @@ std::optional<SettingsProblem> FindBackendTlsProblem(const Settings& settings) {
 }
 
 std::optional<SettingsProblem> FindPoolProblem(const Settings& settings) {
+  if (settings.backend_identity == BackendIdentity::kProxy &&
+      settings.pool_mode == PoolMode::kTransaction) {
+    return SettingsProblem{"pool_mode",
+                           "a PROXY header names one client per connection, so "
+                           "backend_identity = proxy goes with session only; "
+                           "leave pool_mode out, or set it to session"};
+  }
   if (settings.backend_backoff_min > settings.backend_backoff_max) {
     return SettingsProblem{"backend_backoff_min",
                            "must not be more than backend_backoff_max"};
@@ -280,8 +340,10 @@ TlsTerms Settings::terms() const {
 
 std::optional<SettingsProblem> FindSettingsProblem(const Settings& settings) {
   for (const auto find :
-       {FindNameProblem, FindListenProblem, FindBackendProblem, FindTlsProblem,
-        FindBackendTlsProblem, FindPoolProblem}) {
+       {FindNameProblem, FindListenProblem, FindAdminProblem,
+        FindProxyProtocolProblem, FindBackendProblem, FindTlsProblem,
+        FindBackendTlsProblem, FindKeywordProblem, FindPoolProblem,
+        FindListenerProblem}) {
     if (auto problem = find(settings)) return problem;
   }
   return std::nullopt;
@@ -295,6 +357,19 @@ absl::Status ValidateSettings(const Settings& settings) {
 }
 
 namespace {
+
+void AddListenWarnings(const Settings& settings,
+                       std::vector<std::string>& warnings) {
+  if (settings.tls_security_level != TlsSecurityLevel::kEncrypt) return;
+  for (const std::string& address : settings.listen) {
+    if (address.ends_with(":25")) {
+      warnings.push_back(
+          "tls_security_level=encrypt on " + address +
+          " turns mail away from servers without TLS, which RFC 3207 section 4 "
+          "forbids to a public MX; use may");
+    }
+  }
+}
 
 void AddRuleWarnings(const Settings& settings, const TlsPolicyRule& rule,
                      std::vector<std::string>& warnings) {
@@ -347,10 +422,18 @@ void AddTermsWarnings(const Settings& settings,
 
 }  // namespace
 
+namespace {
+
+// On this machine, as far as its name tells.
+bool IsNearby(std::string_view backend) {
+  return backend.starts_with(kUnixPrefix) || backend.starts_with("127.") ||
+         backend.starts_with("localhost:") || backend.starts_with("[::1]");
+}
+
+}  // namespace
+
 std::vector<std::string> SettingsWarnings(const Settings& settings) {
   std::vector<std::string> warnings;
-  const bool encrypt =
-      settings.tls_security_level == TlsSecurityLevel::kEncrypt;
   if (settings.tls_security_level == TlsSecurityLevel::kMay &&
       !settings.HasCertificate()) {
     warnings.push_back(
@@ -358,23 +441,18 @@ std::vector<std::string> SettingsWarnings(const Settings& settings) {
         "tls_security_level=none to silence this");
   }
   AddTermsWarnings(settings, warnings);
-  const std::string_view backend = settings.backend.front();
   const bool nearby =
-      backend.starts_with(kUnixPrefix) || backend.starts_with("127.") ||
-      backend.starts_with("localhost:") || backend.starts_with("[::1]");
+      std::all_of(settings.backend.begin(), settings.backend.end(), IsNearby);
   if (settings.sasl_auth_enable && !nearby &&
       settings.backend_tls_security_level < BackendTlsLevel::kEncrypt) {
     warnings.push_back(
         "passwords of AUTH go to the backend on another host in plaintext; set "
         "backend_tls_security_level=encrypt, or sasl_auth_enable=no");
   }
-  for (const std::string& address : settings.listen) {
-    if (encrypt && address.ends_with(":25")) {
-      warnings.push_back(
-          "tls_security_level=encrypt on " + address +
-          " turns mail away from servers without TLS, which RFC 3207 section 4 "
-          "forbids to a public MX; use may");
-    }
+  AddListenWarnings(settings, warnings);
+  for (const ListenerRule& rule : settings.listeners) {
+    const auto its_settings = SettingsFor(rule, settings);
+    if (its_settings.ok()) AddListenWarnings(*its_settings, warnings);
   }
   if (settings.backend_idle_timeout >= Settings::Seconds(300)) {
     warnings.push_back(

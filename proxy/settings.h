@@ -18,29 +18,39 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "proxy/listener_rule.h"
 #include "proxy/tls_terms.h"
 
 namespace tlspost {
 
-enum class BackendIdentity { kAuto, kXclient, kNone };
+enum class PoolMode { kTransaction, kSession };
+enum class BackendIdentity { kAuto, kXclient, kXforward, kProxy, kNone };
 enum class BackendTlsLevel { kNone, kMay, kEncrypt, kVerify };
 enum class BareNewline { kNormalize, kReject };
 enum class ReceivedFormat { kPostfix, kGmail };
+enum class UpstreamProxyProtocol { kNone, kHaproxy };
 
 // The words of each enum, in the order of its values.
 inline constexpr std::array<std::string_view, 3> kTlsSecurityLevelWords = {
     "none", "may", "encrypt"};
-inline constexpr std::array<std::string_view, 3> kBackendIdentityWords = {
-    "auto", "xclient", "none"};
+inline constexpr std::array<std::string_view, 2> kPoolModeWords = {
+    "transaction", "session"};
+inline constexpr std::array<std::string_view, 5> kBackendIdentityWords = {
+    "auto", "xclient", "xforward", "proxy", "none"};
 inline constexpr std::array<std::string_view, 4> kBackendTlsLevelWords = {
     "none", "may", "encrypt", "verify"};
 inline constexpr std::array<std::string_view, 2> kBareNewlineWords = {
     "normalize", "reject"};
 inline constexpr std::array<std::string_view, 2> kReceivedFormatWords = {
     "postfix", "gmail"};
+inline constexpr std::array<std::string_view, 2> kUpstreamProxyProtocolWords = {
+    "none", "haproxy"};
 
 constexpr std::span<const std::string_view> WordsOf(TlsSecurityLevel) {
   return kTlsSecurityLevelWords;
+}
+constexpr std::span<const std::string_view> WordsOf(PoolMode) {
+  return kPoolModeWords;
 }
 constexpr std::span<const std::string_view> WordsOf(BackendIdentity) {
   return kBackendIdentityWords;
@@ -53,6 +63,9 @@ constexpr std::span<const std::string_view> WordsOf(BareNewline) {
 }
 constexpr std::span<const std::string_view> WordsOf(ReceivedFormat) {
   return kReceivedFormatWords;
+}
+constexpr std::span<const std::string_view> WordsOf(UpstreamProxyProtocol) {
+  return kUpstreamProxyProtocolWords;
 }
 
 struct Settings {
@@ -75,6 +88,9 @@ struct Settings {
 
   // The [[tls_policy]] tables, in their order. They stand in the file only.
   std::vector<TlsPolicyRule> tls_policy;
+  // The [[listener]] tables, likewise. What they make of the settings is in
+  // listener_settings.h.
+  std::vector<ListenerRule> listeners;
 
   bool HasCertificate() const {
     return !tls_cert_file.empty() || !tls_chain_files.empty();

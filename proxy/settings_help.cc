@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "proxy/metrics.h"
 #include "proxy/settings_table.h"
 
 namespace tlspost {
@@ -39,6 +40,22 @@ constexpr std::string_view kSamplePolicy =
 # [[tls_policy]]
 # clients = ["192.168.7.0/24"]
 # tls_protocols = ">=TLSv1"
+)";
+
+constexpr std::string_view kSampleListener =
+    R"(
+# --- Other settings at some addresses ---
+
+# Each table is for one address, or for a list of them; tls = "implicit" has
+# TLS from the first octet (port 465). With tables listen has no default.
+# [[tls_policy]] tables apply on top. For example:
+#
+# [[listener]]
+# address = "0.0.0.0:587"
+# tls = "starttls"
+# tls_security_level = "encrypt"
+#
+# A table may change:
 )";
 
 // `text` in lines of at most `width` characters, each with `prefix`.
@@ -125,6 +142,13 @@ std::string FormatSampleToml() {
     sample.append("\n#").append(setting.name).append(" = ");
     sample.append(FormatTomlValue(setting, defaults)).append("\n");
   }
+  std::string per_listener;
+  for (const Setting& setting : AllSettings()) {
+    if (!setting.per_listener) continue;
+    if (!per_listener.empty()) per_listener += ", ";
+    per_listener += setting.name;
+  }
+  sample.append(kSampleListener).append(Wrap(per_listener, "#   "));
   return sample.append(kSamplePolicy);
 }
 
@@ -151,6 +175,7 @@ std::optional<std::string> FindPrintout(std::string_view option) {
   if (option == "--help" || option == "-h") return FormatHelp();
   if (option == "--print-sample") return FormatSampleToml();
   if (option == "--print-settings-table") return FormatSettingsTable() + "\n";
+  if (option == "--print-metrics-table") return FormatMetricsTable() + "\n";
   return std::nullopt;
 }
 

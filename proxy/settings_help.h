@@ -25,8 +25,8 @@ inline constexpr std::string_view kSettingsTableBegin =
 inline constexpr std::string_view kSettingsTableEnd = "<!-- settings:end -->";
 std::string FormatSettingsTable();
 
-// The text that `option` (--help, --print-sample, --print-settings-table) asks
-// for, which main prints instead of serving.
+// The text that `option` (--help, --print-sample, --print-settings-table,
+// --print-metrics-table) asks for, which main prints instead of serving.
 std::optional<std::string> FindPrintout(std::string_view option);
 
 }  // namespace tlspost

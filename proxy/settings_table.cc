@@ -42,6 +42,14 @@ struct Rule {
   std::string_view hint;
   int64_t lowest = 0;
   int64_t highest = 0;
+  bool per_listener = false;
+
+  // A [[listener]] may change the setting.
+  Rule PerListener() const {
+    Rule rule = *this;
+    rule.per_listener = true;
+    return rule;
+  }
 };
 Rule Shown(std::string_view hint) { return {hint}; }
 Rule OneWord() { return {}; }
@@ -115,6 +123,7 @@ struct TableMaker : Settings {
       setting.lowest = rule.lowest;
       setting.highest = rule.highest;
       setting.help = help;
+      setting.per_listener = rule.per_listener;
       setting.hint = HintFor(setting, rule.hint);
       table.push_back(std::move(setting));
     };

@@ -38,6 +38,7 @@ struct Setting {
   int64_t lowest = 0;  // of a count, of bytes, of milliseconds
   int64_t highest = 0;
   std::string_view help;
+  bool per_listener = false;  // a [[listener]] may change it
 
   bool repeatable() const {
     return std::holds_alternative<std::vector<std::string> Settings::*>(member);

@@ -77,7 +77,7 @@ absl::Status TlsLoader::Load(Loaded& loaded) {
 absl::Status TlsLoader::RefuseBadRenewal(const Loaded& loaded) const {
   const auto& context = loaded.workers.front().clients;
   if (in_use_.empty() || context == nullptr) return absl::OkStatus();
-  for (const tls::ServedCertificate& served : context->certificates()) {
+  for (const tls::CertificateFacts& served : context->certificates()) {
     const bool is_new = in_use_.count(served.fingerprint) == 0;
     if (is_new && !served.date_problem.empty()) {
       return MakeStatus(absl::StatusCode::kFailedPrecondition,
@@ -91,7 +91,7 @@ void TlsLoader::NoteInUse(const Loaded& loaded) {
   in_use_.clear();
   const auto& context = loaded.workers.front().clients;
   if (context == nullptr) return;
-  for (const tls::ServedCertificate& served : context->certificates()) {
+  for (const tls::CertificateFacts& served : context->certificates()) {
     in_use_.insert(served.fingerprint);
   }
 }

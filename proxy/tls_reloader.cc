@@ -21,6 +21,7 @@ TlsReloader::TlsReloader(TlsLoader& loader, Log& log,
       apply_(std::move(apply)) {}
 
 void TlsReloader::Start(std::vector<std::string> files) {
+  NoteEnd(/*successful=*/true);
   files_ = std::move(files);
   loaded_ = seen_ = Facts();
   thread_ = std::thread([this] { Run(); });
@@ -100,6 +101,7 @@ void TlsReloader::Reload(bool again) {
   ++reloads_;
   for (const std::string& warning : loaded.warnings) log_.Warning(warning);
   apply_(std::move(loaded.workers));
+  NoteEnd(/*successful=*/true);
   log_.Info("TLS certificates reloaded");
 }
 
@@ -108,8 +110,16 @@ void TlsReloader::NoteFailure(std::string_view why, bool again) {
   if (again && last_failure_ == why) return;
   last_failure_ = why;
   ++failures_;
+  NoteEnd(/*successful=*/false);
   log_.Error(
       absl::StrFormat("reload: %s; what was loaded before stays in use", why));
+}
+
+void TlsReloader::NoteEnd(bool successful) {
+  last_successful_ = successful;
+  // lint-ok: clock, because this is a date to show and its thread is no loop's
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  last_time_s_ = std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
 std::vector<TlsReloader::FileFacts> TlsReloader::Facts() const {

@@ -51,8 +51,13 @@ class TlsReloader {
   // Reloads now. Any thread; does not wait.
   void Request();
 
+  // Any thread may ask.
   int64_t reloads() const { return reloads_; }
   int64_t failures() const { return failures_; }
+  // How the last reload ended (that of the start went well), and when; a
+  // failure that is only found again does not count anew.
+  bool last_successful() const { return last_successful_; }
+  int64_t last_time_s() const { return last_time_s_; }
 
  private:
   // What a path leads to, as far as stat(2) tells; changes when it does.
@@ -72,6 +77,7 @@ class TlsReloader {
   // `again`: only because the last one failed.
   void Reload(bool again);
   void NoteFailure(std::string_view why, bool again);
+  void NoteEnd(bool successful);
   std::vector<FileFacts> Facts() const;
 
   TlsLoader& loader_;
@@ -86,6 +92,8 @@ class TlsReloader {
   int looks_since_failure_ = 0;
   std::atomic<int64_t> reloads_ = 0;
   std::atomic<int64_t> failures_ = 0;
+  std::atomic<bool> last_successful_ = true;
+  std::atomic<int64_t> last_time_s_ = 0;  // since 1970
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -7,6 +7,8 @@
 
 #include "common/base/co_try.h"
 #include "common/smtp/received.h"
+#include "proxy/borrow.h"
+#include "proxy/client_conduct.h"
 #include "proxy/client_identity.h"
 
 namespace tlspost {
@@ -35,8 +37,10 @@ Task<absl::Status> Transaction::Run() {
   const bool borrowed = co_await Borrow();
   if (borrowed) {
     end = co_await Converse();
-    if (!relayed_) co_await ResetBackend();
+    // Within DATA a connection cannot be reset: it is closed.
+    if (!data_) co_await ResetBackend();
   }
+  if (chunks_ != nullptr) CloseChunks(end);
   if (!relayed_ && !refusal_.empty()) LogRefusal();
   co_return end;
 }
@@ -53,7 +57,9 @@ Task<bool> Transaction::Borrow() {
   } else {
     const io::Time deadline =
         services_.loop.Now() + services_.settings.pool_wait_timeout;
-    auto acquired = co_await services_.pool.Acquire(identity_, deadline);
+    const Borrower borrower = AsBorrower();
+    auto acquired =
+        co_await BorrowBackend(services_, state_, borrower, deadline);
     if (!acquired.lease) {
       FailFrom(0, acquired.refusal, smtp::reply::kNeedMail.text());
       co_return false;
@@ -63,8 +69,9 @@ Task<bool> Transaction::Borrow() {
   leased_ = services_.loop.Now();
   relay_ = lease_->stream().peer().ToString();
   // The session has judged MAIL by what was last known of the backend.
-  const std::optional<smtp::Reply> refusal = smtp::RefuseMail(
-      mail_, lease_->capabilities(), services_.settings.message_size_limit);
+  const std::optional<smtp::Reply> refusal =
+      smtp::RefuseMail(mail_, lease_->capabilities(),
+                       services_.settings.message_size_limit, state_.offered);
   if (!refusal.has_value()) co_return true;
   lease_.AtBoundary();
   lease_.Return();
@@ -72,24 +79,26 @@ Task<bool> Transaction::Borrow() {
   co_return false;
 }
 
-// The connection that has heard the client's AUTH, and no other. XCLIENT would
-// end what AUTH began, so a client that has changed its name says it by EHLO.
+// The connection that has heard the client's AUTH, and no other.
 Task<absl::Status> Transaction::BorrowOwn() {
   lease_ = state_.authentication->Lend();
-  const auto& told = lease_->identity();
-  if (!told.has_value() || told->helo == identity_.helo) {
-    co_return absl::OkStatus();
-  }
-  const io::Time deadline =
-      services_.loop.Now() + services_.settings.backend_timeout;
-  auto greeted = co_await lease_->GreetAs(identity_, deadline);
-  co_return greeted.status();
+  const Borrower borrower = AsBorrower();
+  std::string refusal;
+  const Introducer::Outcome introduced =
+      co_await services_.pool.introducer().IntroduceAgain(*lease_, borrower,
+                                                          refusal);
+  if (introduced == Introducer::Outcome::kDone) co_return absl::OkStatus();
+  co_return absl::UnavailableError("it does not take the client's name");
+}
+
+Borrower Transaction::AsBorrower() const {
+  return Borrower{identity_, id_, client_.stream().engine()};
 }
 
 // The client's commands until the transaction is over; what is left of it at
 // the backend is for the caller to end.
 Task<absl::Status> Transaction::Converse() {
-  io::Time deadline = leased_ + services_.settings.command_timeout;
+  io::Time deadline = leased_ + CommandTimeout(services_);
   while (true) {
     const bool left = Collect();
     if (!group_.empty()) {
@@ -98,13 +107,23 @@ Task<absl::Status> Transaction::Converse() {
         absl::Status relayed = co_await RelayMessage();
         co_return relayed;
       }
-      const bool over = !open_ || TooManyErrors();
+      const bool over = !open_ || HasTooManyErrors(services_, state_);
       if (over) co_return absl::OkStatus();
-      deadline = services_.loop.Now() + services_.settings.command_timeout;
+      const bool slowed = IsSlowedDown(services_, state_);
+      if (slowed)
+        CO_TRY(co_await SendReplies(services_, client_, state_, true));
+      deadline = services_.loop.Now() + CommandTimeout(services_);
       continue;  // more may have come meanwhile
     }
+    if (left && state_.last_verb == Verb::kBdat) {
+      CO_TRY(co_await RelayChunk());
+      const bool over = !open_ || HasTooManyErrors(services_, state_);
+      if (over) co_return absl::OkStatus();
+      deadline = services_.loop.Now() + CommandTimeout(services_);
+      continue;
+    }
     if (left) co_return absl::OkStatus();
-    CO_TRY(co_await client_.Flush());
+    CO_TRY(co_await SendReplies(services_, client_, state_, true));
     CO_TRY(co_await client_.Fill(deadline));
   }
 }
@@ -117,18 +136,23 @@ Task<absl::Status> Transaction::RelayMessage() {
   CO_TRY(co_await client_.Flush());
   MessageRelay relay(services_, client_, lease_, ReceivedHeader());
   absl::Status end = co_await relay.Run();
+  if (relay.violations().any()) ++services_.counters.smuggling_attempts;
+  NoteOutcome(relay.outcome(), end, started);
+  if (!relay.reply().empty()) Say(Verb::kData, ForClient(relay.reply()));
+  co_return end;
+}
+
+void Transaction::NoteOutcome(const RelayOutcome& outcome,
+                              const absl::Status& end, io::Time started) {
   Counters& counters = services_.counters;
-  if (relay.violations().any()) ++counters.smuggling_attempts;
-  if (relay.outcome_unknown()) ++counters.outcomes_unknown;
-  if (relay.accepted()) {
+  if (outcome.outcome_unknown) ++counters.outcomes_unknown;
+  if (outcome.accepted) {
     ++counters.messages;
-    state_.junk = 0;
+    NoteMessage(state_);
   } else {
     ++counters.messages_failed;
   }
-  LogMessage(relay, end, started);
-  if (!relay.reply().empty()) Say(Verb::kData, ForClient(relay.reply()));
-  co_return end;
+  LogMessage(outcome, end, started);
 }
 
 std::string Transaction::ReceivedHeader() const {
@@ -165,6 +189,13 @@ std::string Transaction::ReceivedHeader() const {
 Task<void> Transaction::ResetBackend() {
   open_ = false;
   if (!lease_) co_return;
+  const bool is_left = state_.last_verb == Verb::kQuit;
+  // The client hears 221 at once (edge 108); but one that has authenticated
+  // is told by its connection's end that its session is over.
+  if (is_left && !state_.authenticated()) {
+    lease_.ReturnOpen();
+    co_return;
+  }
   const io::Time deadline =
       services_.loop.Now() + services_.settings.backend_timeout;
   const absl::Status reset = co_await lease_->ResetTransaction(deadline);
@@ -175,15 +206,11 @@ Task<void> Transaction::ResetBackend() {
 void Transaction::Say(Verb verb, std::string_view reply) {
   const bool success = reply.starts_with('2');
   state_.tally.Count(verb, success);
-  if (!success) {
-    ++state_.errors;
-    refusal_ = smtp::FirstLine(reply);
-  }
+  const bool overshoot = verb == Verb::kRcpt && reply.starts_with("452") &&
+                         ++overshoot_ <= kRecipientOvershootLimit;
+  if (!success && !overshoot) NoteError(services_, state_);
+  if (!success) refusal_ = smtp::FirstLine(reply);
   client_.Say(reply);
-}
-
-bool Transaction::TooManyErrors() const {
-  return state_.errors >= services_.settings.hard_error_limit;
 }
 
 }  // namespace tlspost

@@ -4,13 +4,14 @@
 // replies come back in order in one go. Replies are the backend's own words;
 // ours stand only where no backend had a say. At its end the connection is
 // back in the pool, clean, or closed. transaction.cc is its course,
-// transaction_group.cc the commands and replies, transaction_log.cc its line in
-// the log.
+// transaction_group.cc the commands and replies, transaction_chunks.cc the
+// message that comes by BDAT, transaction_log.cc its line in the log.
 
 #ifndef TLSPOST_PROXY_TRANSACTION_H_
 #define TLSPOST_PROXY_TRANSACTION_H_
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,8 +23,10 @@
 #include "common/smtp/command.h"
 #include "common/smtp/envelope.h"
 #include "proxy/backend_pool.h"
+#include "proxy/chunk_relay.h"
 #include "proxy/client_channel.h"
 #include "proxy/message_relay.h"
+#include "proxy/relay_outcome.h"
 #include "proxy/session_services.h"
 
 namespace tlspost {
@@ -35,6 +38,10 @@ class Transaction {
   static constexpr size_t kMaxGroupOctets = 16384;
   // Recipients named in the log line; the rest are counted.
   static constexpr size_t kMaxLoggedRecipients = 20;
+
+  // Recipients beyond a limit, of which each is answered 452, that are no
+  // errors of the client (Postfix: smtpd_recipient_overshoot_limit).
+  static constexpr size_t kRecipientOvershootLimit = 1000;
 
   // `mail_argument` is what stood behind MAIL; it parses.
   Transaction(SessionServices& services, ClientChannel& client,
@@ -63,10 +70,15 @@ class Transaction {
 
   Task<bool> Borrow();
   Task<absl::Status> BorrowOwn();
+  Borrower AsBorrower() const;
 
   // --- the group ---
   bool Collect();
-  void AddLocal(smtp::Verb verb, const smtp::Reply& reply);
+  void AddLocal(smtp::Verb verb, std::string_view reply);
+  void AddLocal(smtp::Verb verb, const smtp::Reply& reply) {
+    AddLocal(verb, reply.text());
+  }
+  void AddJunk(smtp::Verb verb, const smtp::Reply& reply);
   void AddRcpt(std::string_view argument);
   void AddWire(smtp::Verb verb, std::string recipient);
   Task<void> Exchange();
@@ -79,7 +91,16 @@ class Transaction {
 
   // --- the message ---
   Task<absl::Status> RelayMessage();
+  void NoteOutcome(const RelayOutcome& outcome, const absl::Status& end,
+                   io::Time started);
   std::string ReceivedHeader() const;
+
+  // --- the message in chunks ---
+  bool RefuseOutOfPlace(smtp::Verb verb);
+  Task<absl::Status> RelayChunk();
+  void BeginChunks();
+  void AnswerChunk(bool had_failed);
+  void CloseChunks(const absl::Status& end);
 
   // --- the end ---
   Task<void> ResetBackend();
@@ -87,11 +108,9 @@ class Transaction {
 
   // --- the log ---
   std::string Envelope() const;
-  void LogMessage(const MessageRelay& relay, const absl::Status& end,
+  void LogMessage(const RelayOutcome& outcome, const absl::Status& end,
                   io::Time data_started) const;
   void LogRefusal() const;
-
-  bool TooManyErrors() const;
 
   SessionServices& services_;
   ClientChannel& client_;
@@ -115,6 +134,9 @@ class Transaction {
   std::vector<std::string> recipients_;  // accepted, as far as they are logged
   size_t recipient_count_ = 0;           // accepted
   size_t asked_recipients_ = 0;          // in the group, not answered yet
+  size_t overshoot_ = 0;                 // answered 452
+  std::unique_ptr<ChunkRelay> chunks_;   // since the first BDAT
+  bool chunks_ended_ = false;            // the LAST one was answered
   std::string refusal_;   // the last 4xx or 5xx, first line, for the log
   bool relayed_ = false;  // a message was begun: it has a log line of its own
 };

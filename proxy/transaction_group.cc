@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/co_try.h"
 #include "common/base/status.h"
+#include "proxy/client_conduct.h"
 #include "proxy/transaction.h"
 
 namespace tlspost {
@@ -26,6 +27,8 @@ bool IsOutOfStep(Verb verb, bool open, int code) {
 // is not the transaction's business: it is left to the session.
 bool Transaction::Collect() {
   while (wire_.size() < kMaxGroupOctets) {
+    // A client that is slowed down has its commands one by one.
+    if (!group_.empty() && IsSlowedDown(services_, state_)) return false;
     const std::optional<ClientChannel::Line> line = client_.TakeLine();
     if (!line.has_value()) return false;
     if (line->too_long) {
@@ -35,26 +38,29 @@ bool Transaction::Collect() {
     const smtp::Command command = smtp::ParseCommand(line->text);
     state_.last_verb = command.verb;
     const std::optional<smtp::Reply> refusal = smtp::RefuseByShape(command);
-    if (refusal.has_value() && command.verb != Verb::kForbidden) {
+    // How long the chunk is that follows a BDAT is for RelayChunk to find out.
+    const bool left_to_others =
+        command.verb == Verb::kForbidden || command.verb == Verb::kBdat;
+    if (refusal.has_value() && !left_to_others) {
       AddLocal(command.verb, *refusal);
       continue;
     }
+    if (RefuseOutOfPlace(command.verb)) continue;
     switch (command.verb) {
       case Verb::kRcpt:
         AddRcpt(command.argument);
         break;
       case Verb::kData:
-      case Verb::kRset:
         AddWire(command.verb, {});
         return false;  // what follows depends on the reply
       case Verb::kNoop:
-        AddLocal(command.verb, smtp::reply::kOk);
+        AddJunk(command.verb, smtp::reply::kOk);
         break;
       case Verb::kVrfy:
-        AddLocal(command.verb, smtp::reply::kCannotVerify);
+        AddJunk(command.verb, VrfyReply(services_.settings));
         break;
       case Verb::kHelp:
-        AddLocal(command.verb, smtp::reply::kHelp);
+        AddJunk(command.verb, smtp::reply::kHelp);
         break;
       case Verb::kAuth:
       case Verb::kMail:
@@ -67,7 +73,8 @@ bool Transaction::Collect() {
         // Whether it is nested shows in the replies that are still to come.
         client_.PutBack(line->text);
         return group_.empty();
-      default:  // EHLO, HELO, STARTTLS, QUIT, HTTP: the transaction ends
+      case Verb::kBdat:  // a chunk goes by itself
+      default:           // RSET, EHLO, HELO, STARTTLS, QUIT, HTTP: it ends
         client_.PutBack(line->text);
         return group_.empty();
     }
@@ -75,26 +82,33 @@ bool Transaction::Collect() {
   return false;
 }
 
-void Transaction::AddLocal(Verb verb, const smtp::Reply& reply) {
-  group_.emplace_back(verb, wire_.size(), std::string(reply.text()), "");
+void Transaction::AddLocal(Verb verb, std::string_view reply) {
+  group_.emplace_back(verb, wire_.size(), std::string(reply), "");
+}
+
+void Transaction::AddJunk(Verb verb, const smtp::Reply& reply) {
+  NoteJunk(services_, state_);
+  AddLocal(verb, reply);
 }
 
 void Transaction::AddWire(Verb verb, std::string recipient) {
   if (verb == Verb::kData) wire_ += "DATA\r\n";
-  if (verb == Verb::kRset) wire_ += "RSET\r\n";
   group_.emplace_back(verb, wire_.size(), "", std::move(recipient));
 }
 
 void Transaction::AddRcpt(std::string_view argument) {
   const smtp::ReplyOr<smtp::RcptArguments> rcpt = smtp::ParseRcpt(argument);
   if (!rcpt.ok()) return AddLocal(Verb::kRcpt, rcpt.refusal());
-  const std::optional<smtp::Reply> refusal =
-      smtp::RefuseRcpt(*rcpt, lease_->capabilities(), mail_.smtputf8);
+  const std::optional<smtp::Reply> refusal = smtp::RefuseRcpt(
+      *rcpt, lease_->capabilities(), mail_.smtputf8, state_.offered);
   if (refusal.has_value()) return AddLocal(Verb::kRcpt, *refusal);
   const size_t limit = services_.settings.recipient_limit;
   if (recipient_count_ + asked_recipients_ >= limit) {
     return AddLocal(Verb::kRcpt, smtp::reply::kTooManyRecipients);
   }
+  const std::optional<std::string> too_many =
+      CountEvent(services_, state_, client_, ClientEvent::kRecipient);
+  if (too_many.has_value()) return AddLocal(Verb::kRcpt, *too_many);
   ++asked_recipients_;
   smtp::AppendRcptLine(*rcpt, wire_);
   AddWire(Verb::kRcpt, std::string(rcpt->path));
@@ -182,9 +196,6 @@ void Transaction::Heed(Entry& entry, BackendReply reply) {
       break;
     case Verb::kData:
       data_ = reply.code == 354;
-      break;
-    case Verb::kRset:
-      open_ = open_ && !success;
       break;
     default:
       break;

@@ -24,7 +24,8 @@ std::string Transaction::Envelope() const {
     to += absl::StrFormat("to=<%s>, ", smtp::SanitizeForHeader(recipient));
   }
   return absl::StrFormat(
-      "client=unknown[%s], %sfrom=<%s>, %snrcpt=%d", identity_.address,
+      "client=%s, %sfrom=<%s>, %snrcpt=%d",
+      LogName(client_.stream().transport()),
       state_.authenticated() ? state_.authentication->LogFields() : "",
       smtp::SanitizeForHeader(mail_.path), to, recipient_count_);
 }
@@ -32,19 +33,20 @@ std::string Transaction::Envelope() const {
 // One line per transaction that came to its message: who, from whom, to whom,
 // how big, what the backend said, and where the time went (waiting for a
 // connection / envelope / message).
-void Transaction::LogMessage(const MessageRelay& relay, const absl::Status& end,
+void Transaction::LogMessage(const RelayOutcome& outcome,
+                             const absl::Status& end,
                              io::Time data_started) const {
   const io::Time now = services_.loop.Now();
-  const std::string_view said = smtp::FirstLine(relay.reply());
-  const std::string_view status = relay.accepted()          ? "sent"
-                                  : relay.outcome_unknown() ? "unknown"
+  const std::string_view said = smtp::FirstLine(outcome.reply);
+  const std::string_view status = outcome.accepted          ? "sent"
+                                  : outcome.outcome_unknown ? "unknown"
                                   : !end.ok()               ? "aborted"
                                   : said.starts_with('4')   ? "deferred"
                                                             : "bounced";
   services_.log.Info(absl::StrFormat(
       "%s: %s, size=%d, relay=%s, delay=%.2f, delays=%.2f/%.2f/%.2f, "
       "status=%s (%s)",
-      id_, Envelope(), relay.octets(), relay_, Seconds(now - started_),
+      id_, Envelope(), outcome.octets, relay_, Seconds(now - started_),
       Seconds(leased_ - started_), Seconds(data_started - leased_),
       Seconds(now - data_started), status,
       end.ok() ? smtp::SanitizeForHeader(said) : MessageOf(end)));

@@ -8,6 +8,8 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
 #include "common/smtp/reply.h"
+#include "proxy/client_conduct.h"
+#include "proxy/listener_settings.h"
 
 namespace tlspost {
 namespace {
@@ -17,26 +19,39 @@ using std::chrono_literals::operator""s;
 
 // Out of descriptors: the next accept would fail as well.
 constexpr io::Duration kAcceptPause = 100ms;
-// A client that is turned away gets this long to take the 421.
-constexpr io::Duration kTurnAwayTimeout = 5s;
+// Descriptors last again when no accept has failed for so long.
+constexpr io::Duration kAcceptCalm = 5s;
+// A client that is turned away gets this long to take the 421, and to close.
+constexpr io::Duration kTurnAwayTimeout = 2s;
 // What is closed by force at the end of a drain gets this long to unwind.
 constexpr io::Duration kUnwindTimeout = 5s;
+
+std::vector<std::unique_ptr<const FrontTerms>> MakeTerms(
+    const Settings& settings) {
+  std::vector<std::unique_ptr<const FrontTerms>> terms;
+  terms.push_back(std::make_unique<const FrontTerms>(settings));
+  for (const ListenerRule& rule : settings.listeners) {
+    // FindSettingsProblem has seen that this can be done.
+    terms.push_back(
+        std::make_unique<const FrontTerms>(*SettingsFor(rule, settings)));
+  }
+  return terms;
+}
 
 }  // namespace
 
 WorkerShared::WorkerShared(const Settings& its_settings,
-                           std::vector<io::Endpoint> backend, int workers,
+                           std::vector<BackendAddress> backends, int workers,
                            Log& its_log)
     : settings(its_settings),
-      backend_addresses(std::move(backend)),
+      backend_addresses(std::move(backends)),
       log(its_log),
       slots(settings.backend_max_connections, workers),
       connections(settings.max_connections),
-      policies(settings),
-      handshakes(settings.tls_handshake_limit,
-                 settings.client_tls_handshake_limit,
-                 // FindSettingsProblem has seen that these are networks.
-                 *io::ParseNetworks(settings.client_event_limit_exceptions)) {}
+      terms(MakeTerms(settings)),
+      clients(ClientLimits::OptionsOf(settings)),
+      handshakes(settings.tls_handshake_limit),
+      overload(settings.max_connections, settings.stress_percent) {}
 
 Worker::Worker(io::Loop& loop, WorkerShared& shared, WorkerTls tls,
                std::string instance)
@@ -45,25 +60,38 @@ Worker::Worker(io::Loop& loop, WorkerShared& shared, WorkerTls tls,
       pool_(loop, shared.settings, shared.backend_addresses,
             std::move(tls.backend), shared.slots, shared.notes, shared.log,
             counters_),
-      services_{loop,
-                shared.settings,
-                pool_,
-                shared.log,
-                counters_,
-                shared.policies,
-                shared.handshakes,
-                std::move(tls.clients),
-                std::move(instance),
-                /*transactions=*/0},
+      names_(loop, shared.resolver),
+      tls_(std::move(tls.clients)),
+      instance_(std::move(instance)),
+      delays_(loop),
       session_tasks_(loop),
+      turned_away_(loop),
       accept_tasks_(loop),
       drain_task_(loop) {}
+
+SessionServices Worker::ServicesFor(const FrontTerms& terms) {
+  return SessionServices{loop_,
+                         terms.settings,
+                         pool_,
+                         shared_.log,
+                         counters_,
+                         terms.policies,
+                         shared_.handshakes,
+                         tls_,
+                         instance_,
+                         transactions_,
+                         overloaded_,
+                         draining_,
+                         delays_,
+                         names_.enabled() ? &names_ : nullptr};
+}
 
 absl::Status Worker::Listen(const std::vector<ListenAddress>& addresses) {
   for (const ListenAddress& address : addresses) {
     auto listener = loop_.Listen(address.endpoint, io::ListenOptions());
     if (!listener.ok()) return listener.status();
-    fronts_.emplace_back(new Front{*std::move(listener), address.implicit_tls});
+    fronts_.emplace_back(new Front{*std::move(listener), address,
+                                   ServicesFor(*shared_.terms[address.terms])});
   }
   return absl::OkStatus();
 }
@@ -71,13 +99,15 @@ absl::Status Worker::Listen(const std::vector<ListenAddress>& addresses) {
 std::vector<ListenAddress> Worker::listening() const {
   std::vector<ListenAddress> addresses;
   for (const auto& front : fronts_) {
-    addresses.push_back({front->listener->local(), front->implicit_tls});
+    addresses.push_back(front->address);
+    addresses.back().endpoint = front->listener->local();
   }
   return addresses;
 }
 
 void Worker::UseTls(WorkerTls tls) {
-  services_.tls = std::move(tls.clients);
+  tls_ = std::move(tls.clients);
+  for (const auto& front : fronts_) front->services.tls = tls_;
   pool_.UseTls(std::move(tls.backend));
 }
 
@@ -91,38 +121,121 @@ Task<void> Worker::AcceptFrom(Front& front) {
     auto accepted = co_await front.listener->Accept();
     if (absl::IsCancelled(accepted.status())) co_return;
     if (!accepted.ok()) {
-      shared_.log.Warning(absl::StrFormat(
-          "%s; clients wait until descriptors are free (raise LimitNOFILE or "
-          "lower max_connections)",
-          MessageOf(accepted.status())));
+      NoteOutOfDescriptors(accepted.status());
       co_await io::SleepOp(loop_, loop_.Now() + kAcceptPause);
       continue;
     }
-    if (draining_ || !shared_.connections.Enter()) {
-      session_tasks_.Spawn(TurnAway(*std::move(accepted), front.implicit_tls));
-    } else {
-      session_tasks_.Spawn(Serve(*std::move(accepted), front.implicit_tls));
-    }
+    NoteAccepted();
+    LetIn(*std::move(accepted), front);
   }
 }
 
-Task<void> Worker::Serve(std::unique_ptr<io::Stream> stream,
-                         bool implicit_tls) {
-  Session session(services_, std::move(stream), implicit_tls);
+// Said once, and once more when it is over.
+void Worker::NoteOutOfDescriptors(const absl::Status& why) {
+  ++counters_.accept_pauses;
+  last_failed_accept_ = loop_.Now();
+  if (descriptors_ended_ != io::kNever) return;
+  descriptors_ended_ = loop_.Now();
+  shared_.log.Warning(absl::StrFormat(
+      "%s; clients wait until descriptors are free (raise LimitNOFILE or "
+      "lower max_connections)",
+      MessageOf(why)));
+}
+
+void Worker::NoteAccepted() {
+  if (descriptors_ended_ == io::kNever) return;
+  const io::Time now = loop_.Now();
+  if (now - last_failed_accept_ < kAcceptCalm) return;
+  shared_.log.Info(absl::StrFormat(
+      "descriptors are free again after %.1f seconds",
+      std::chrono::duration<double>(now - descriptors_ended_).count()));
+  descriptors_ended_ = io::kNever;
+}
+
+void Worker::LetIn(std::unique_ptr<io::Stream> stream, Front& front) {
+  const bool has_room = !draining_ && shared_.connections.Enter();
+  NoteLoad();
+  if (has_room) return Receive(std::move(stream), front);
+  ++counters_.sessions_refused;
+  const smtp::Reply& why =
+      draining_ ? smtp::reply::kShuttingDown : smtp::reply::kTooManyConnections;
+  Refuse(std::move(stream),
+         smtp::WithHost(why, front.services.settings.hostname), front);
+}
+
+void Worker::Receive(std::unique_ptr<io::Stream> stream, Front& front) {
+  auto arrival = std::make_unique<Arrival>(
+      front.services, *shared_.terms[front.address.terms], std::move(stream),
+      front.address.implicit_tls);
+  // Behind a load balancer the header says who is to be counted.
+  if (!arrival->expects_header() && !Admit(*arrival, front)) return;
+  if (!arrival->needed()) return Welcome(std::move(arrival));
+  arrivals_.PushBack(*arrival);
+  session_tasks_.Spawn(Await(std::move(arrival), front));
+}
+
+Task<void> Worker::Await(std::unique_ptr<Arrival> arrival, Front& front) {
+  const Arrival::Outcome outcome = co_await arrival->Run();
+  if (outcome == Arrival::Outcome::kServe) {
+    const bool admitted = !arrival->expects_header() ||
+                          arrival->is_health_check() || Admit(*arrival, front);
+    if (admitted) Welcome(std::move(arrival));
+    co_return;
+  }
+  Leave();
+  if (outcome == Arrival::Outcome::kGone) co_return;
+  Refuse(arrival->TakeStream(),
+         std::string(smtp::reply::kSynchronization.text()), front);
+}
+
+// False: the client has too many connections already, and is told so.
+bool Worker::Admit(Arrival& arrival, Front& front) {
+  ClientLimits::Arrival client =
+      shared_.clients.Connect(arrival.stream().peer(), loop_.Now());
+  if (client.verdict == ClientLimits::Verdict::kWelcome) {
+    arrival.set_visit(std::move(client.visit));
+    return true;
+  }
+  ++counters_.clients_refused;
+  ++counters_.sessions_refused;
+  std::string words = TurnAwayWords(client, arrival.stream(),
+                                    front.services.settings, shared_.log);
+  Leave();
+  Refuse(arrival.TakeStream(), std::move(words), front);
+  return false;
+}
+
+void Worker::Welcome(std::unique_ptr<Arrival> arrival) {
+  ++(arrival->is_health_check() ? counters_.health_checks : counters_.sessions);
+  session_tasks_.Spawn(Serve(std::move(arrival)));
+}
+
+// What it needs comes with the arrival: an idle client costs this frame.
+Task<void> Worker::Serve(std::unique_ptr<Arrival> arrival) {
+  Session session(arrival->services(), arrival->TakeStream(),
+                  arrival->implicit_tls(), arrival->TakeVisit());
+  arrival.reset();
   sessions_.PushBack(session);
   co_await session.Run();
+  Leave();
+}
+
+void Worker::Leave() {
   shared_.connections.Leave();
+  NoteLoad();
+}
+
+// Words in plaintext mean nothing where TLS comes first, and a handshake is too
+// dear for a client that is turned away.
+void Worker::Refuse(std::unique_ptr<io::Stream> stream, std::string words,
+                    const Front& front) {
+  if (front.address.implicit_tls) return;
+  if (turned_away_.size() >= kMaxTurnedAway) return;
+  turned_away_.Spawn(TurnAway(std::move(stream), std::move(words)));
 }
 
 Task<void> Worker::TurnAway(std::unique_ptr<io::Stream> stream,
-                            bool implicit_tls) {
-  ++counters_.sessions_refused;
-  // Words in plaintext mean nothing where TLS comes first, and a handshake is
-  // too dear for a client that is turned away.
-  if (implicit_tls) co_return;
-  const smtp::Reply& why =
-      draining_ ? smtp::reply::kShuttingDown : smtp::reply::kTooManyConnections;
-  const std::string words = smtp::WithHost(why, shared_.settings.hostname);
+                            std::string words) {
   ClientChannel client(std::move(stream), smtp::kDefaultLineLengthLimit,
                        kTurnAwayTimeout);
   client.Say(words);
@@ -130,6 +243,34 @@ Task<void> Worker::TurnAway(std::unique_ptr<io::Stream> stream,
   if (!sent.ok()) co_return;
   const io::Time deadline = loop_.Now() + kTurnAwayTimeout;
   co_await client.stream().Linger(deadline);
+}
+
+// Tells overload mode how many clients there are, and the sessions when it has
+// begun.
+void Worker::NoteLoad() {
+  const int connections = shared_.connections.count();
+  const Settings& settings = shared_.settings;
+  switch (shared_.overload.Note(connections)) {
+    case Overload::Change::kNone:
+      break;
+    case Overload::Change::kBegins:
+      ++counters_.stress_periods;
+      shared_.log.Warning(absl::StrFormat(
+          "overload mode begins: %d of %d connections are in use, clients have "
+          "less time and fewer errors (raise max_connections if they are "
+          "wanted)",
+          connections, settings.max_connections));
+      break;
+    case Overload::Change::kEnds:
+      shared_.log.Info(
+          absl::StrFormat("overload mode ends: %d of %d connections are in use",
+                          connections, settings.max_connections));
+      break;
+  }
+  const bool begins = shared_.overload.overloaded() && !overloaded_;
+  overloaded_ = shared_.overload.overloaded();
+  if (!begins) return;
+  sessions_.ForEach([](Session& session) { session.Hurry(); });
 }
 
 void Worker::Drain() {
@@ -140,6 +281,10 @@ void Worker::Drain() {
 
 Task<void> Worker::DrainAndStop() {
   for (const auto& front : fronts_) front->listener->Close();
+  delays_.WakeAll(absl::AbortedError("draining"));
+  names_.Interrupt();
+  // Who has not been greeted needs no farewell.
+  arrivals_.ForEach([](Arrival& arrival) { arrival.Abort(); });
   sessions_.ForEach([](Session& session) { session.Drain(); });
   const io::Time drain_end = loop_.Now() + shared_.settings.drain_timeout;
   const bool drained = co_await session_tasks_.Drained(drain_end);
@@ -153,8 +298,9 @@ Task<void> Worker::DrainAndStop() {
   const io::Time unwind_end = loop_.Now() + kUnwindTimeout;
   const bool accepting_ended = co_await accept_tasks_.Drained(unwind_end);
   const bool unwound = co_await session_tasks_.Drained(unwind_end);
+  const bool turned_away = co_await turned_away_.Drained(unwind_end);
   const bool pool_closed = co_await pool_.Shutdown(unwind_end);
-  clean_ = accepting_ended && unwound && pool_closed;
+  clean_ = accepting_ended && unwound && turned_away && pool_closed;
   loop_.Stop();
 }
 

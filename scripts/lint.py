@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 
+import edge_cases
 import lint_examples
 import lint_rules
 from lint_source import Source
@@ -106,6 +107,20 @@ def check_format():
     return check.returncode == 0
 
 
+def check_edge_cases():
+    every = set(range(1, edge_cases.COUNT + 1))
+    names = ["E001AndE118OfIt", "test_E0071_no", "E12"]
+    works = (edge_cases.numbers_in(names) == {1, 118} and
+             not list(edge_cases.problems(every, set())) and
+             len(list(edge_cases.problems(every - {7}, {8, 200}))) == 3)
+    if not works:
+        print("the check of edge cases does not find what it should")
+    wrong = list(edge_cases.problems(edge_cases.tested(),
+                                     edge_cases.explained()))
+    print("".join(line + "\n" for line in wrong), end="")
+    return works and not wrong
+
+
 def check_tidy(sources, wanted):
     if not wanted:
         print("lint: skipped: clang-tidy: takes minutes, only with --tidy")
@@ -139,7 +154,8 @@ def main():
     options = parser.parse_args()
     sources = list(read_sources())
     passed, failed = check_rules(sources)
-    outcomes = [check_format(), check_tidy(sources, options.tidy)]
+    outcomes = [check_format(), check_edge_cases(),
+                check_tidy(sources, options.tidy)]
     passed += outcomes.count(True)
     failed += outcomes.count(False)
     print(f"{passed} passed, {failed} failed, {outcomes.count(None)} skipped")

@@ -148,6 +148,7 @@ _ALLOWED = {
 }
 _SYSTEM_HEADERS = {
     r"liburing(?:/|\.h)|linux/io_uring\.h|sys/epoll\.h": "common/io",
+    r"ares\.h": "common/io",
     r"openssl/": "common/tls",
 }
 _IO_HEADERS = re.compile(
@@ -204,10 +205,12 @@ def randomness(source):
 
 
 @rule("thread", lambda path: in_proxy(path) and not re.match(
-    r"proxy/(?:server|signals|log|tls_reloader|main)\b", path))
+    r"proxy/(?:server|server_thread|signals|log|tls_reloader|admin_thread"
+    r"|main)\b", path))
 def thread(source):
     yield from _matches(source, r"std::j?thread\b|std::async\b",
-                        "only server, signals, log and tls_reloader make threads")
+                        "only server, signals, log, tls_reloader and "
+                        "admin_thread make threads")
 
 
 @rule("string-view", lambda path: is_cpp(path) and

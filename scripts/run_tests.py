@@ -2,10 +2,10 @@
 
 Stages, in order: lint; gcc with AddressSanitizer and
 UndefinedBehaviorSanitizer (unit and simulation tests); the release build;
-clang (unit and simulation tests); end to end, with the sanitized binary. The
-end-to-end tests wait more than they work: they run while the compilers do,
-which give way to them, and are shown at the end. A stage whose build failed is
-counted as one failure and the others go on.
+clang (unit and simulation tests); fuzz (a minute of libFuzzer); end to end,
+with the sanitized binary. The end-to-end tests wait more than they work: they
+run while the compilers do, which give way to them, and are shown at the end. A
+stage whose build failed is counted as one failure and the others go on.
 """
 
 import argparse
@@ -140,6 +140,11 @@ def clang(result, _):
     build_and_test("clang", result)
 
 
+def fuzz(result, _):
+    if build("fuzz", result):
+        Counted(["tests/fuzz/run", "--seconds=60"]).finish(result)
+
+
 def start_end_to_end():
     """None when there is nothing to test."""
     binary = ROOT / "build/asan/proxy/tlspost"
@@ -157,7 +162,7 @@ def end_to_end(result, running):
 
 
 STAGES = {"lint": lint, "asan": asan, "release": release, "clang": clang,
-          "e2e": end_to_end}
+          "fuzz": fuzz, "e2e": end_to_end}
 
 
 def print_summary(results, left_out):

@@ -94,6 +94,14 @@ Chunk Stream::TakeReceived() {
   return inbox_.empty() ? Chunk() : TakeFirst();
 }
 
+void Stream::PutBack(Chunk chunk) {
+  TLSPOST_REQUIRE(reader_ == nullptr);
+  if (closed_ || chunk.empty()) return;
+  inbox_octets_ += chunk.size();
+  inbox_.insert(inbox_.begin(), std::move(chunk));
+  if (InboxIsFull()) SetWantsInput(false);
+}
+
 void Stream::CompleteRead(absl::StatusOr<Chunk> result) {
   ReadOp& op = *std::exchange(reader_, nullptr);
   op.result_ = std::move(result);
@@ -129,6 +137,19 @@ size_t Stream::DiscardInput() {
   TLSPOST_REQUIRE(reader_ == nullptr);
   std::vector<Chunk>().swap(inbox_);
   return std::exchange(inbox_octets_, 0);
+}
+
+Stream::Facts& Stream::NeedFacts() {
+  if (facts_ == nullptr) facts_ = std::make_unique<Facts>();
+  return *facts_;
+}
+
+void Stream::SetEnds(Endpoint peer, Endpoint local) {
+  NeedFacts().ends.reset(new Ends{std::move(peer), std::move(local)});
+}
+
+void Stream::SetPeerName(std::shared_ptr<const PeerName> name) {
+  NeedFacts().name = std::move(name);
 }
 
 void Stream::StartWrite(WriteOp& op) {

@@ -20,6 +20,7 @@
 #include "common/io/endpoint.h"
 #include "common/io/loop.h"
 #include "common/io/op.h"
+#include "common/io/peer_name.h"
 
 namespace tlspost::io {
 
@@ -97,6 +98,9 @@ class Stream {
   // there is nothing (or only the end). Not while a read is under way.
   Chunk TakeReceived();
 
+  // Makes `chunk` the next one to be read. Not while a read is under way.
+  void PutBack(Chunk chunk);
+
   // Drops what was received and not read; returns how many octets that were.
   // Not while a read is under way.
   size_t DiscardInput();
@@ -116,8 +120,22 @@ class Stream {
   void Close();
   bool closed() const { return closed_; }
 
-  const Endpoint& peer() const { return peer_; }
-  virtual Endpoint local() const = 0;
+  // The two ends of the connection: the socket's, or those of SetEnds.
+  const Endpoint& peer() const {
+    return HasEnds() ? facts_->ends->peer : peer_;
+  }
+  Endpoint local() const {
+    return HasEnds() ? facts_->ends->local : SocketLocal();
+  }
+  // A proxy in front of us has told whose connection it passes on.
+  void SetEnds(Endpoint peer, Endpoint local);
+
+  // What DNS calls the peer; null while that is not known.
+  const PeerName* peer_name() const {
+    return facts_ == nullptr ? nullptr : facts_->name.get();
+  }
+  void SetPeerName(std::shared_ptr<const PeerName> name);
+
   Loop& loop() const { return loop_; }
 
  protected:
@@ -141,6 +159,8 @@ class Stream {
   virtual void StartWriting(WriteOp& op) = 0;
   // Makes the write under way end soon, by FinishWrite.
   virtual void CancelWriting() = 0;
+  // Our own end, as the kernel has it.
+  virtual Endpoint SocketLocal() const = 0;
   // Releases what only an open stream needs.
   virtual void DoClose() = 0;
 
@@ -148,6 +168,18 @@ class Stream {
   friend class ReadOp;
   friend class WriteOp;
 
+  // What was found out about the peer beside what its socket says.
+  struct Ends {
+    Endpoint peer;
+    Endpoint local;
+  };
+  struct Facts {
+    std::unique_ptr<const Ends> ends;
+    std::shared_ptr<const PeerName> name;
+  };
+
+  bool HasEnds() const { return facts_ != nullptr && facts_->ends != nullptr; }
+  Facts& NeedFacts();
   void StartRead(ReadOp& op);
   void CancelRead(absl::Status reason);
   void CompleteRead(absl::StatusOr<Chunk> result);
@@ -158,6 +190,7 @@ class Stream {
 
   Loop& loop_;
   const Endpoint peer_;
+  std::unique_ptr<Facts> facts_;  // null for who is what the socket says
   std::vector<Chunk> inbox_;  // received, unread; holds no memory when empty
   size_t inbox_octets_ = 0;
   absl::Status end_reason_;

@@ -116,7 +116,9 @@ UringStream::~UringStream() {
   socket_->Abandon();
 }
 
-Endpoint UringStream::local() const { return LocalEndpoint(socket_->fd()); }
+Endpoint UringStream::SocketLocal() const {
+  return LocalEndpoint(socket_->fd());
+}
 
 void UringStream::ShutdownWrite() { shutdown(socket_->fd(), SHUT_WR); }
 

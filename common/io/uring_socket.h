@@ -49,7 +49,6 @@ class UringStream final : public Stream, private Completion {
   ~UringStream() override;
 
   void ShutdownWrite() override;
-  Endpoint local() const override;
 
  private:
   friend class UringSocket;
@@ -64,6 +63,7 @@ class UringStream final : public Stream, private Completion {
   void StopReceiving() override { socket_->StopReceive(); }
   void StartWriting(WriteOp& op) override;
   void CancelWriting() override { uring().Cancel(this); }
+  Endpoint SocketLocal() const override;
   void DoClose() override;
   void OnCompletion(int result, uint32_t flags) override;  // of a send
   void Submit(WriteOp& op);

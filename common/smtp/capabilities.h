@@ -16,6 +16,16 @@
 
 namespace tlspost::smtp {
 
+// RFC 9422: what the LIMITS keyword promises. Absent: nothing is said.
+struct AnnouncedLimits {
+  std::optional<uint64_t> mails;              // MAILMAX, in a session
+  std::optional<uint64_t> recipients;         // RCPTMAX, in a transaction
+  std::optional<uint64_t> recipient_domains;  // RCPTDOMAINMAX, in a session
+
+  friend bool operator==(const AnnouncedLimits&,
+                         const AnnouncedLimits&) = default;
+};
+
 struct EhloCapabilities {
   bool pipelining = false;
   std::optional<uint64_t> size;  // 0: SIZE without a fixed limit
@@ -24,11 +34,12 @@ struct EhloCapabilities {
   bool dsn = false;
   bool enhanced_status_codes = false;
   bool chunking = false;
-  bool binary_mime = false;
+  bool binary_mime = false;  // never without chunking
   bool starttls = false;
   bool vrfy = false;
   bool etrn = false;
   bool help = false;
+  std::optional<AnnouncedLimits> limits;
   AttributeSet xclient;   // empty: not offered, or not to us
   AttributeSet xforward;  // likewise
   std::string auth;       // "AUTH PLAIN LOGIN", verbatim; "": not offered
@@ -41,9 +52,36 @@ struct EhloCapabilities {
 // does not know are left out; a HELO reply gives no capabilities.
 EhloCapabilities ParseEhlo(std::string_view reply_text);
 
+// What the parameters of MAIL and RCPT may ask of a server, and CHUNKING: a
+// set in one octet, so that a session can keep what its client was offered.
+enum Option : uint8_t {
+  kSizeOption = 1,
+  kEightBitMimeOption = 2,
+  kSmtpUtf8Option = 4,
+  kDsnOption = 8,
+  kBinaryMimeOption = 16,
+  kChunkingOption = 32,
+};
+using OptionSet = uint8_t;
+OptionSet OptionsOf(const EhloCapabilities& capabilities);
+
+// Takes a keyword off the list, as discard_ehlo_keywords asks; false if it is
+// none that we ever offer. Case does not matter.
+bool Discard(std::string_view keyword, EhloCapabilities& capabilities);
+
+// "+CHUNKING -DSN SIZE=100": what `after` has more, less and different. Empty:
+// the same for clients; what only we use (XCLIENT) counts too.
+std::string Difference(const EhloCapabilities& before,
+                       const EhloCapabilities& after);
+
 // What we offer as long as no backend has ever been reached (edge 7): only
 // what we do ourselves.
 EhloCapabilities MinimumCapabilities();
+
+// What two servers both offer: to a client that does not know which of them it
+// will get.
+EhloCapabilities CommonCapabilities(const EhloCapabilities& a,
+                                    const EhloCapabilities& b);
 
 // The smaller of two limits of a message's octets, 0 standing for none.
 uint64_t SmallerLimit(uint64_t a, uint64_t b);

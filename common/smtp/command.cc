@@ -27,7 +27,7 @@ constexpr std::array kVerbs = {
     VerbInfo{Verb::kVrfy,     "VRFY",     kNeeds, true,  false, true,  false, true,  reply::kSyntaxVrfy},
     VerbInfo{Verb::kHelp,     "HELP",     kTakes, true,  false, true,  false, true,  reply::kBadSyntax},
     VerbInfo{Verb::kQuit,     "QUIT",     kNone,  true,  true,  false, false, true,  reply::kSyntaxQuit},
-    VerbInfo{Verb::kBdat,     "BDAT",     kTakes, false, false, false, false, true,  reply::kBadSyntax},
+    VerbInfo{Verb::kBdat,     "BDAT",     kNeeds, true,  false, false, true,  true,  reply::kSyntaxBdat},
     VerbInfo{Verb::kExpn,     "EXPN",     kTakes, false, false, true,  false, true,  reply::kBadSyntax},
     VerbInfo{Verb::kEtrn,     "ETRN",     kTakes, false, false, true,  false, true,  reply::kBadSyntax},
     VerbInfo{Verb::kBurl,     "BURL",     kTakes, false, false, false, false, true,  reply::kBadSyntax},

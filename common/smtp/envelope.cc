@@ -94,10 +94,13 @@ std::optional<Reply> ReadMailParameter(const Parameter& parameter,
     mail.size = ParseNumber(value);
     if (!mail.size.has_value()) return reply::kBadSize;
   } else if (Is(parameter, "BODY")) {
-    // RFC 6152 section 3. BINARYMIME falls through: we offer none (edge 52).
+    // RFC 6152 section 3, RFC 3030 section 3.
     mail.body_7bit = EqualsIgnoreCase(value, "7BIT");
     mail.body_8bit = EqualsIgnoreCase(value, "8BITMIME");
-    if (!mail.body_7bit && !mail.body_8bit) return reply::kUnsupportedOption;
+    mail.body_binary = EqualsIgnoreCase(value, "BINARYMIME");
+    if (!mail.body_7bit && !mail.body_8bit && !mail.body_binary) {
+      return reply::kUnsupportedOption;
+    }
   } else if (Is(parameter, "SMTPUTF8")) {
     // RFC 6531 section 3.4: takes no value.
     if (parameter.value.has_value()) return reply::kUnsupportedOption;
@@ -171,6 +174,17 @@ void AppendLine(std::string_view start, std::string_view path,
   out.append("\r\n");
 }
 
+// The refusal of options that the backend has not: they are never stripped
+// silently (edge 51).
+std::optional<Reply> RefuseOptions(OptionSet wanted,
+                                   const EhloCapabilities& backend,
+                                   OptionSet offered) {
+  const int missing = wanted & ~OptionsOf(backend);
+  if (missing == 0) return std::nullopt;
+  return (missing & ~offered) == 0 ? reply::kOptionNotNow
+                                   : reply::kUnsupportedOption;
+}
+
 }  // namespace
 
 ReplyOr<MailArguments> ParseMail(std::string_view argument) {
@@ -188,15 +202,15 @@ ReplyOr<RcptArguments> ParseRcpt(std::string_view argument) {
 
 std::optional<Reply> RefuseMail(const MailArguments& mail,
                                 const EhloCapabilities& backend,
-                                uint64_t size_limit) {
-  if ((mail.body_7bit || mail.body_8bit) && !backend.eight_bit_mime) {
-    return reply::kUnsupportedOption;  // never stripped silently (edge 51)
-  }
-  if (mail.smtputf8 && !backend.smtputf8) return reply::kUnsupportedOption;
-  if (mail.dsn && !backend.dsn) return reply::kUnsupportedOption;
-  if (mail.size.has_value() && !backend.size.has_value()) {
-    return reply::kUnsupportedOption;
-  }
+                                uint64_t size_limit, OptionSet offered) {
+  OptionSet wanted = 0;
+  if (mail.body_7bit || mail.body_8bit) wanted |= kEightBitMimeOption;
+  if (mail.body_binary) wanted |= kBinaryMimeOption;
+  if (mail.smtputf8) wanted |= kSmtpUtf8Option;
+  if (mail.dsn) wanted |= kDsnOption;
+  if (mail.size.has_value()) wanted |= kSizeOption;
+  const std::optional<Reply> missing = RefuseOptions(wanted, backend, offered);
+  if (missing.has_value()) return missing;
   if (HasEightBit(mail.path) && !mail.smtputf8) {
     return reply::kMustDeclareSmtpUtf8;  // RFC 6531 section 3.5
   }
@@ -208,9 +222,11 @@ std::optional<Reply> RefuseMail(const MailArguments& mail,
 }
 
 std::optional<Reply> RefuseRcpt(const RcptArguments& rcpt,
-                                const EhloCapabilities& backend,
-                                bool smtputf8) {
-  if (rcpt.dsn && !backend.dsn) return reply::kUnsupportedOption;
+                                const EhloCapabilities& backend, bool smtputf8,
+                                OptionSet offered) {
+  const OptionSet wanted = rcpt.dsn ? kDsnOption : 0;
+  const std::optional<Reply> missing = RefuseOptions(wanted, backend, offered);
+  if (missing.has_value()) return missing;
   if (HasEightBit(rcpt.path) && !smtputf8) return reply::kMustDeclareSmtpUtf8;
   return std::nullopt;
 }

@@ -23,8 +23,9 @@ struct MailArguments {
   std::string_view path;        // without <>; empty: the null sender
   std::string_view parameters;  // all of them, as the client wrote them
   std::optional<uint64_t> size;
-  bool body_7bit = false;  // BODY=7BIT
-  bool body_8bit = false;  // BODY=8BITMIME
+  bool body_7bit = false;    // BODY=7BIT
+  bool body_8bit = false;    // BODY=8BITMIME
+  bool body_binary = false;  // BODY=BINARYMIME
   bool smtputf8 = false;
   bool dsn = false;                      // RET or ENVID was given
   std::optional<std::string_view> auth;  // RFC 4954 section 5
@@ -43,13 +44,16 @@ ReplyOr<RcptArguments> ParseRcpt(std::string_view argument);
 
 // What `mail` asks that the backend cannot do, or a size above `size_limit`
 // (0: none). Asked before a backend connection is taken (edges 49 to 54).
+// `offered` is what this client was offered: what it may ask for is refused for
+// now, what it may not for good.
 std::optional<Reply> RefuseMail(const MailArguments& mail,
                                 const EhloCapabilities& backend,
-                                uint64_t size_limit);
+                                uint64_t size_limit, OptionSet offered = 0);
 
 // The same for a recipient; `smtputf8` is what the transaction's MAIL said.
 std::optional<Reply> RefuseRcpt(const RcptArguments& rcpt,
-                                const EhloCapabilities& backend, bool smtputf8);
+                                const EhloCapabilities& backend, bool smtputf8,
+                                OptionSet offered = 0);
 
 // Appends the command for the backend, line end included. The AUTH parameter
 // is left out unless `keep_auth`: nobody vouches for it (RFC 4954 section 5).

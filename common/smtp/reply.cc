@@ -27,6 +27,11 @@ std::string WithHost(const Reply& reply, std::string_view hostname) {
   return text;
 }
 
+std::string FromClient(std::string reply_text, std::string_view address) {
+  const size_t words_end = reply_text.find('\r');
+  return reply_text.insert(words_end, std::string(" from ").append(address));
+}
+
 std::string WithoutLeaveTaking(std::string reply_text, std::string_view code) {
   for (size_t at = 0; at < reply_text.size();) {
     if (reply_text.compare(at, 3, "421") == 0) reply_text.replace(at, 3, code);

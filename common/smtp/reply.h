@@ -117,6 +117,7 @@ inline constexpr Reply kNotRecognized{
 inline constexpr Reply kLineTooLong{"500 5.5.2 Error: line too long\r\n"};
 inline constexpr Reply kNotImplemented{
     "502 5.5.1 Error: command not implemented\r\n"};
+inline constexpr Reply kVrfyDisabled{"502 5.5.1 VRFY command is disabled\r\n"};
 inline constexpr Reply kNonSmtpCommand{
     "221 2.7.0 Error: I can break rules, too. Goodbye.\r\n"};
 
@@ -139,9 +140,15 @@ inline constexpr Reply kBadNotify{
 inline constexpr Reply kBadOrcpt{
     "501 5.5.4 Error: Bad ORCPT parameter syntax\r\n"};
 inline constexpr Reply kUnsupportedOption{"555 5.5.4 Unsupported option\r\n"};
+// RFC 5321 section 4.2.2: 455. The client was offered it, and may come again.
+inline constexpr Reply kOptionNotNow{
+    "455 4.3.3 Error: mail server does not take this option now\r\n"};
+inline constexpr Reply kChunkingNotNow{
+    "451 4.3.3 Error: mail server does not take BDAT now\r\n"};
 inline constexpr Reply kMustDeclareSmtpUtf8{
     "553 5.6.7 Must declare SMTPUTF8 to send unicode address\r\n"};
 inline constexpr Reply kSyntaxData{"501 5.5.4 Syntax: DATA\r\n"};
+inline constexpr Reply kSyntaxBdat{"501 5.5.4 Syntax: BDAT count [LAST]\r\n"};
 inline constexpr Reply kSyntaxRset{"501 5.5.4 Syntax: RSET\r\n"};
 inline constexpr Reply kSyntaxVrfy{"501 5.5.4 Syntax: VRFY address\r\n"};
 inline constexpr Reply kSyntaxQuit{"501 5.5.4 Syntax: QUIT\r\n"};
@@ -152,6 +159,12 @@ inline constexpr Reply kSendHello{"503 5.5.1 Error: send HELO/EHLO first\r\n"};
 inline constexpr Reply kNestedMail{"503 5.5.1 Error: nested MAIL command\r\n"};
 inline constexpr Reply kNeedMail{"503 5.5.1 Error: need MAIL command\r\n"};
 inline constexpr Reply kNeedRcpt{"503 5.5.1 Error: need RCPT command\r\n"};
+inline constexpr Reply kMailAfterBdat{"503 5.5.1 Error: MAIL after BDAT\r\n"};
+inline constexpr Reply kRcptAfterBdat{"503 5.5.1 Error: RCPT after BDAT\r\n"};
+inline constexpr Reply kDataAfterBdat{"503 5.5.1 Error: DATA after BDAT\r\n"};
+// RFC 3030 section 3.
+inline constexpr Reply kBinaryNeedsBdat{
+    "503 5.5.1 Error: BODY=BINARYMIME needs BDAT\r\n"};
 inline constexpr Reply kNoValidRecipients{
     "554 5.5.1 Error: no valid recipients\r\n"};
 inline constexpr Reply kInTransaction{
@@ -193,11 +206,15 @@ inline constexpr Reply kSizeOverLimit{
     "552 5.3.4 Message size exceeds fixed limit\r\n"};
 inline constexpr Reply kMessageTooBig{
     "552 5.3.4 Error: message file too big\r\n"};
+inline constexpr Reply kChunkTooBig{
+    "552 5.3.4 Chunk exceeds message size limit\r\n"};
 inline constexpr Reply kInsufficientStorage{
     "452 4.3.1 Insufficient system storage\r\n"};
 inline constexpr Reply kTooManyRecipients{
     "452 4.5.3 Error: too many recipients\r\n"};
 inline constexpr Reply kTooManyHops{"554 5.4.6 Error: too many hops\r\n"};
+inline constexpr Reply kMailLoop{
+    "554 5.4.6 Error: mail loops back to this host\r\n"};
 inline constexpr Reply kBareLf{"550 5.5.2 Error: bare <LF> received\r\n"};
 inline constexpr Reply kBareCr{"550 5.5.2 Error: bare <CR> received\r\n"};
 inline constexpr Reply kNulInMessage{"550 5.5.2 Error: NUL received\r\n"};
@@ -224,7 +241,17 @@ inline constexpr Reply kTimeout{"421 4.4.2 Error: timeout exceeded\r\n"};
 inline constexpr Reply kTooManyErrors{"421 4.7.0 Error: too many errors\r\n"};
 inline constexpr Reply kTooManyConnections{
     "421 4.7.0 Error: too many connections\r\n"};
+
+// A rate of one client (FromClient).
 inline constexpr Reply kTooMuchMail{"450 4.7.1 Error: too much mail\r\n"};
+inline constexpr Reply kTooManyRecipientsRate{
+    "450 4.7.1 Error: too many recipients\r\n"};
+inline constexpr Reply kTooManyAuths{
+    "450 4.7.1 Error: too many AUTH commands\r\n"};
+inline constexpr Reply kTooManyTlsSessions{
+    "454 4.7.0 Error: too many new TLS sessions\r\n"};
+inline constexpr Reply kTooManyTlsSessionsBye{
+    "421 4.7.0 Error: too many new TLS sessions\r\n"};
 
 }  // namespace reply
 
@@ -237,6 +264,10 @@ std::string HeloReply(std::string_view hostname);
 // `reply` with the host's name before its words, as RFC 5321 section 4.2 asks
 // of a 421: "421 4.4.2 mx.example Error: timeout exceeded\r\n".
 std::string WithHost(const Reply& reply, std::string_view hostname);
+
+// `reply` with the client's address behind its words, as Postfix has it:
+// "450 4.7.1 Error: too much mail from 192.0.2.1\r\n".
+std::string FromClient(std::string reply_text, std::string_view address);
 
 // The same reply, one line or many, with the three digits `code` instead of
 // 421: a backend that says 421 takes leave of us, not of the client.

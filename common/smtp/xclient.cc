@@ -29,6 +29,7 @@ constexpr std::array kAttributeNames = {
 };
 
 constexpr std::string_view kUnavailable = "[UNAVAILABLE]";
+constexpr std::string_view kTempUnavailable = "[TEMPUNAVAIL]";
 
 // Longest value of one attribute, as sent (XCLIENT_README: 255 octets).
 constexpr size_t kMaxValueOctets = 255;
@@ -98,8 +99,15 @@ std::string ValueOf(ClientAttribute attribute, const ClientIdentity& identity,
     case ClientAttribute::kLogin:
       return NameValue(without.login ? "" : identity.login);
     case ClientAttribute::kReverseName:
+      if (identity.reverse_name.empty() && identity.reverse_name_later) {
+        return std::string(kTempUnavailable);
+      }
       return NameValue(without.reverse_name ? "" : identity.reverse_name);
     case ClientAttribute::kName:
+      // XFORWARD, which has an ident, has no such word.
+      if (identity.name.empty() && identity.name_later && ident.empty()) {
+        return std::string(kTempUnavailable);
+      }
       return NameValue(without.name ? "" : identity.name);
     case ClientAttribute::kAddress:
       return AddressValue(identity.address);

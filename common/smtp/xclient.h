@@ -45,6 +45,12 @@ class AttributeSet {
     bits_ |= static_cast<uint16_t>(attribute);
   }
   bool empty() const { return bits_ == 0; }
+  // What is in both.
+  AttributeSet And(AttributeSet other) const {
+    AttributeSet both;
+    both.bits_ = bits_ & other.bits_;
+    return both;
+  }
   friend bool operator==(const AttributeSet&, const AttributeSet&) = default;
 
  private:
@@ -56,6 +62,10 @@ class AttributeSet {
 struct ClientIdentity {
   std::string name;          // forward-confirmed; "" or "unknown": none
   std::string reverse_name;  // not confirmed; "" or "unknown": none
+  // Without a name: another time there may be one. Said as [TEMPUNAVAIL], so
+  // that a backend that wants a name refuses the client for now only.
+  bool name_later = false;
+  bool reverse_name_later = false;
   std::string address;       // "192.0.2.1" or "2001:db8::1"; never empty
   uint16_t port = 0;         // 0: unknown
   std::string helo;          // as the client said it

@@ -111,19 +111,6 @@ absl::Status CheckPair(const Identity& identity, const PemText& cert,
                   "; use the key that the certificate was issued for");
 }
 
-// Empty: it is valid now.
-std::string DateProblem(const Identity& identity) {
-  const X509* leaf = identity.leaf.get();
-  const std::string which = "the certificate in " + identity.title;
-  if (X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0) {
-    return which + " has expired; renew it";
-  }
-  if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0) {
-    return which + " is not valid yet; check the clock of this machine";
-  }
-  return "";
-}
-
 // Copies of a private key do not stay behind in freed memory.
 void Wipe(std::string& secret) {
   OPENSSL_cleanse(secret.data(), secret.size());
@@ -196,15 +183,16 @@ absl::StatusOr<Identity> LoadIdentity(OSSL_LIB_CTX* library,
   return identity;
 }
 
-ServedCertificate Describe(const Identity& identity) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  TLSPOST_CHECK(X509_digest(identity.leaf.get(), EVP_sha256(), digest, &size) ==
-                1);
-  ServedCertificate served;
-  served.fingerprint.assign(reinterpret_cast<const char*>(digest), size);
-  served.date_problem = DateProblem(identity);
-  return served;
+std::string DateProblem(const Identity& identity) {
+  const X509* leaf = identity.leaf.get();
+  const std::string which = "the certificate in " + identity.title;
+  if (X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0) {
+    return which + " has expired; renew it";
+  }
+  if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0) {
+    return which + " is not valid yet; check the clock of this machine";
+  }
+  return "";
 }
 
 absl::Status UseIdentity(const Identity& identity, SSL_CTX* context) {

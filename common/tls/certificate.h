@@ -13,7 +13,6 @@
 #include "absl/status/statusor.h"
 #include "common/tls/openssl_handles.h"
 #include "common/tls/pem_file.h"
-#include "common/tls/served_certificate.h"
 #include "common/tls/tls_options.h"
 
 namespace tlspost::tls {
@@ -37,7 +36,8 @@ absl::StatusOr<Identity> LoadIdentity(OSSL_LIB_CTX* library,
 // key too weak, or when `context` has one of its kind already.
 absl::Status UseIdentity(const Identity& identity, SSL_CTX* context);
 
-ServedCertificate Describe(const Identity& identity);
+// One line if its leaf has expired or is not valid yet; else empty.
+std::string DateProblem(const Identity& identity);
 
 // All certificates in `pem`; an error if there is none.
 absl::StatusOr<std::vector<X509Handle>> ParseCertificates(OSSL_LIB_CTX* library,

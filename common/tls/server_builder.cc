@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/base/status.h"
+#include "common/tls/certificate_describe.h"
 #include "common/tls/client_hello.h"
 #include "common/tls/ssl_modes.h"
 #include "common/tls/trust.h"
@@ -106,7 +107,9 @@ absl::StatusOr<SslContextHandle> ServerBuilder::LoadSet(
     status = UseIdentity(*identity, raw);
     if (!status.ok()) return status;
     leaves_.push_back(identity->leaf.get());
-    parts_.certificates.push_back(Describe(*identity));
+    CertificateFacts& facts = parts_.certificates.emplace_back(
+        DescribeCertificate(identity->leaf.get()));
+    facts.date_problem = DateProblem(*identity);
   }
   return context;
 }

@@ -17,9 +17,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/tls/certificate.h"
+#include "common/tls/certificate_facts.h"
 #include "common/tls/ocsp_staples.h"
 #include "common/tls/openssl_handles.h"
-#include "common/tls/served_certificate.h"
 #include "common/tls/server_terms.h"
 #include "common/tls/tls_options.h"
 
@@ -31,9 +31,9 @@ struct ServerParts {
   // One for each set of named certificates; `terms` points to them.
   std::vector<SslContextHandle> named_contexts;
   std::unique_ptr<ServerTerms> terms;
-  std::unique_ptr<OcspStaples> staples;  // the SSL_CTXs point to it
+  std::unique_ptr<OcspStaples> staples;        // the SSL_CTXs point to it
+  std::vector<CertificateFacts> certificates;  // all that may be served
   size_t trusted_authorities = 0;
-  std::vector<ServedCertificate> certificates;
   std::vector<std::string> warnings;
 };
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/tls/served_certificate.h"
+#include "common/tls/certificate_facts.h"
 #include "common/tls/tls_options.h"
 
 struct evp_cipher_st;
@@ -42,13 +42,13 @@ class TlsContext {
   // Of the policy that holds when no other does.
   TlsVersion min_version() const { return min_version_; }
 
-  // All that a server proves itself with, those for single names too.
-  const std::vector<ServedCertificate>& certificates() const {
-    return certificates_;
-  }
-
   // What is unwise but works, one line each.
   const std::vector<std::string>& warnings() const { return warnings_; }
+
+  // A server's own ones.
+  const std::vector<CertificateFacts>& certificates() const {
+    return certificates_;
+  }
 
   // How many certificates came from the CA file (or text); what is in a CA
   // directory is not counted.
@@ -78,8 +78,8 @@ class TlsContext {
   std::vector<ssl_ctx_st*> named_contexts_;    // server_terms_ points to them
   std::unique_ptr<ServerTerms> server_terms_;  // null for a client
   std::unique_ptr<OcspStaples> staples_;       // null when there are none
+  std::vector<CertificateFacts> certificates_;
   size_t trusted_authorities_ = 0;
-  std::vector<ServedCertificate> certificates_;
   std::vector<std::string> warnings_;
 };
 

@@ -107,7 +107,8 @@ class Demo {
     });
     backend_ = sink_.local();
     shared_ = std::make_unique<WorkerShared>(
-        settings_, std::vector<io::Endpoint>{backend_}, /*workers=*/1, log_);
+        settings_, std::vector<BackendAddress>{{backend_.ToString(), backend_}},
+        /*workers=*/1, log_);
 
     tls::SelfSigned certificate = tls::GenerateSelfSigned(settings_.hostname);
     tls::ServerTlsOptions options;

@@ -9,8 +9,11 @@
 #include "absl/strings/str_format.h"
 #include "common/base/co_try.h"
 #include "common/base/intrusive_list.h"
+#include "common/smtp/bdat.h"
+#include "common/smtp/command.h"
 #include "common/smtp/text.h"
 #include "common/tls/tls_stream.h"
+#include "proxy/demo/sink_identity.h"
 #include "proxy/demo/sink_sasl.h"
 
 namespace tlspost {
@@ -50,12 +53,16 @@ class SinkMta::Conversation : public ListNode<Conversation> {
   Conversation(SinkMta& sink, std::unique_ptr<io::Stream> stream, int number)
       : sink_(sink),
         stream_(std::move(stream)),
-        sasl_(sink.options_.passwords) {
+        sasl_(sink.options_.passwords),
+        identity_(sink.options_, message_) {
     message_.connection = number;
   }
 
   Task<absl::Status> Run() {
-    CO_TRY(co_await Answer("CONNECT", ""));
+    if (sink_.options_.proxy_header) CO_TRY(co_await HearProxyHeader());
+    std::string client;
+    if (sink_.options_.proxy_header) client = message_.client["ADDR"];
+    CO_TRY(co_await Answer("CONNECT", client));
     while (!closing_) {
       const size_t end = input_.find('\n');
       if (end == std::string::npos) {
@@ -81,6 +88,42 @@ class SinkMta::Conversation : public ListNode<Conversation> {
     co_return absl::OkStatus();
   }
 
+  // Counts, and looks at nothing, as RFC 3030 section 2 asks.
+  Task<absl::Status> HandleChunk(std::string command) {
+    const auto parsed = smtp::ParseBdat(smtp::ParseCommand(command));
+    closing_ = !parsed.ok() || !sink_.options_.chunking;
+    if (closing_) {
+      absl::Status refused = co_await stream_.Write(
+          "521 5.5.4 Syntax: BDAT count [LAST]\r\n", io::kNever);
+      co_return refused;
+    }
+    uint64_t left = parsed->size;
+    last_chunk_ = parsed->last;
+    while (left > 0) {
+      if (input_.empty()) CO_TRY(co_await Fill());
+      const size_t piece = std::min<uint64_t>(left, input_.size());
+      chunk_.append(input_, 0, piece);
+      input_.erase(0, piece);
+      left -= piece;
+      // A server may refuse while the chunk still comes.
+      if (left > 0) CO_TRY(co_await Answer("CHUNK", command));
+    }
+    absl::Status answered = co_await Answer("BDAT", command);
+    chunk_.clear();
+    co_return answered;
+  }
+
+  Task<absl::Status> HearProxyHeader() {
+    while (true) {
+      const SinkIdentity::Header header = identity_.TakeProxyHeader(input_);
+      if (header == SinkIdentity::Header::kWhole) co_return absl::OkStatus();
+      if (header == SinkIdentity::Header::kBad) {
+        co_return absl::InvalidArgumentError("no PROXY header");
+      }
+      CO_TRY(co_await Fill());
+    }
+  }
+
   Task<absl::Status> HandleLine(std::string line) {
     if (in_data_) {
       if (line != ".") {
@@ -97,6 +140,17 @@ class SinkMta::Conversation : public ListNode<Conversation> {
     }
     std::string_view rest = line;
     const std::string verb = UpperCase(smtp::TakeWord(rest));
+    const bool ahead = verb != "BDAT" && !input_.empty();
+    if (ahead && !sink_.options_.pipelining) {
+      closing_ = true;
+      absl::Status refused = co_await stream_.Write(
+          "554 5.5.0 Error: SMTP protocol synchronization\r\n", io::kNever);
+      co_return refused;
+    }
+    if (verb == "BDAT") {
+      absl::Status chunk = co_await HandleChunk(line);
+      co_return chunk;
+    }
     CO_TRY(co_await Answer(verb, line));
     if (!starting_tls_) co_return absl::OkStatus();
     starting_tls_ = false;
@@ -133,16 +187,17 @@ class SinkMta::Conversation : public ListNode<Conversation> {
 
   // --- what a well-behaved server says ---
   std::string NormalReply(std::string_view verb, std::string_view line) {
-    if (verb == "LINE") return {};
+    if (verb == "LINE" || verb == "CHUNK") return {};
     if (verb == "CONNECT") return "220 sink.example ESMTP\r\n";
     if (verb == "EHLO" || verb == "HELO") return Hello(verb, line);
-    if (verb == "XCLIENT") return Identify(line);
+    if (verb == "XCLIENT" || verb == "XFORWARD") return Identify(verb, line);
     if (verb == "AUTH") return Auth(line);
     if (verb == "RESPONSE") return Authenticated(sasl_.Hear(line));
     if (verb == "MAIL") return Mail(line);
     if (verb == "RCPT") return Rcpt(line);
     if (verb == "DATA") return Data();
     if (verb == ".") return Accept();
+    if (verb == "BDAT") return TakeChunk();
     if (verb == "RSET") {
       ForgetTransaction();
       return Reply("250 2.0.0 Ok");
@@ -169,8 +224,7 @@ class SinkMta::Conversation : public ListNode<Conversation> {
 
   std::string Hello(std::string_view verb, std::string_view line) {
     ForgetTransaction();
-    message_.helo = std::string(line.substr(std::min<size_t>(5, line.size())));
-    if (identified_) message_.client["HELO"] = message_.helo;
+    identity_.Greet(line.substr(std::min<size_t>(5, line.size())));
     if (verb == "HELO") return "250 sink.example\r\n";
     std::string reply = "250-sink.example\r\n";
     if (sink_.options_.pipelining) reply += "250-PIPELINING\r\n";
@@ -178,58 +232,27 @@ class SinkMta::Conversation : public ListNode<Conversation> {
       reply += "250-ENHANCEDSTATUSCODES\r\n";
     }
     if (MayStartTls()) reply += "250-STARTTLS\r\n";
-    if (MayIdentify()) {
-      reply +=
-          "250-XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR "
-          "DESTPORT\r\n";
-    }
+    reply += identity_.Offers();
     if (!sink_.options_.auth.empty()) {
       reply += "250-AUTH " + sink_.options_.auth + "\r\n";
     }
-    return reply + "250-8BITMIME\r\n250-DSN\r\n250 SIZE 0\r\n";
+    if (sink_.options_.chunking) {
+      reply += "250-CHUNKING\r\n250-BINARYMIME\r\n";
+    }
+    reply += sink_.options_.ehlo_lines;
+    return reply +
+           "250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n"
+           "250 SIZE 0\r\n";
   }
 
   bool MayStartTls() const {
     return sink_.options_.tls != nullptr && !message_.tls;
   }
 
-  bool MayIdentify() const {
-    switch (sink_.options_.xclient) {
-      case Xclient::kNone:
-        return false;
-      case Xclient::kMany:
-        return true;
-      case Xclient::kOnce:
-        return !identified_;
-    }
-    return false;
-  }
-
-  std::string Identify(std::string_view line) {
+  std::string Identify(std::string_view verb, std::string_view line) {
     if (in_mail_) return Reply("503 5.5.1 Error: MAIL transaction in progress");
-    if (!MayIdentify()) {
-      return Reply("550 5.7.0 Error: insufficient authorization");
-    }
-    identified_ = true;
-    message_.user.clear();
-    // Postfix forgets these when they are left out, and keeps the others.
-    for (const char* name : {"HELO", "PROTO", "LOGIN"}) {
-      message_.client.erase(name);
-    }
-    smtp::TakeWord(line);
-    while (!line.empty()) {
-      const std::string_view attribute = smtp::TakeWord(line);
-      const size_t equals = attribute.find('=');
-      if (equals == std::string_view::npos) {
-        return Reply("501 5.5.4 Bad XCLIENT syntax");
-      }
-      const std::string name = UpperCase(attribute.substr(0, equals));
-      const std::string_view value = attribute.substr(equals + 1);
-      message_.client[name] =
-          value == "[UNAVAILABLE]" ? "" : std::string(value);
-      if (name == "HELO") message_.helo = std::string(value);
-    }
-    return "220 sink.example ESMTP\r\n";
+    return Reply(verb == "XCLIENT" ? identity_.Xclient(line)
+                                   : identity_.Xforward(line));
   }
 
   std::string Auth(std::string_view line) {
@@ -251,6 +274,9 @@ class SinkMta::Conversation : public ListNode<Conversation> {
 
   std::string Mail(std::string_view line) {
     if (in_mail_) return Reply("503 5.5.1 Error: nested MAIL command");
+    if (identity_.wants_greeting()) {
+      return Reply("503 5.5.1 Error: send HELO/EHLO first");
+    }
     in_mail_ = true;
     message_.sender = PathOf(line);
     message_.auth_parameter = AuthParameterOf(line);
@@ -259,17 +285,30 @@ class SinkMta::Conversation : public ListNode<Conversation> {
 
   std::string Rcpt(std::string_view line) {
     if (!in_mail_) return Reply("503 5.5.1 Error: need MAIL command");
+    if (in_chunks_) return Reply("503 5.5.1 Error: RCPT after BDAT");
     message_.recipients.push_back(PathOf(line));
     return Reply("250 2.1.5 Ok");
   }
 
   std::string Data() {
     if (!in_mail_) return Reply("503 5.5.1 Error: need MAIL command");
+    if (in_chunks_) return Reply("503 5.5.1 Error: DATA after BDAT");
     if (message_.recipients.empty()) {
       return Reply("554 5.5.1 Error: no valid recipients");
     }
     in_data_ = true;
     return "354 End data with <CR><LF>.<CR><LF>\r\n";
+  }
+
+  std::string TakeChunk() {
+    if (!in_mail_) return Reply("503 5.5.1 Error: need MAIL command");
+    if (message_.recipients.empty()) {
+      return Reply("554 5.5.1 Error: no valid recipients");
+    }
+    in_chunks_ = true;
+    message_.data += chunk_;
+    if (last_chunk_) return Accept();
+    return Reply(absl::StrFormat("250 2.0.0 Ok: %d bytes", chunk_.size()));
   }
 
   std::string Accept() {
@@ -281,20 +320,25 @@ class SinkMta::Conversation : public ListNode<Conversation> {
 
   void ForgetTransaction() {
     in_mail_ = false;
+    in_chunks_ = false;
     message_.sender.clear();
     message_.recipients.clear();
     message_.data.clear();
+    identity_.EndTransaction();
   }
 
   SinkMta& sink_;
   tls::TlsStream stream_;
   std::string input_;
   SinkSasl sasl_;
+  SinkIdentity identity_;
   Message message_;  // under way; `client`, `helo`, `user` and `tls` stay
   bool starting_tls_ = false;
-  bool identified_ = false;
   bool in_mail_ = false;
   bool in_data_ = false;
+  std::string chunk_;  // under way
+  bool last_chunk_ = false;
+  bool in_chunks_ = false;  // the message comes by BDAT
   bool closing_ = false;
   int accepted_ = 0;
 };

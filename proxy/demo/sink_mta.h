@@ -1,10 +1,9 @@
 // SinkMta: a mail server that takes everything and delivers nothing.
 //
 // It is the backend of `tlspost demo`, and of the simulated world, where it
-// misbehaves on request. It keeps identity as Postfix does (protocol findings
-// 1 and 3): attributes that an XCLIENT leaves out keep their value, and it may
-// take only one XCLIENT per connection. It is as tolerant of line ends as old
-// servers are, so that a proxy that lets a smuggled end pass is found out.
+// misbehaves on request. It keeps identity as Postfix does (sink_identity.h).
+// It is as tolerant of line ends as old servers are, so that a proxy that lets
+// a smuggled end pass is found out.
 
 #ifndef TLSPOST_PROXY_DEMO_SINK_MTA_H_
 #define TLSPOST_PROXY_DEMO_SINK_MTA_H_
@@ -34,21 +33,35 @@ class SinkMta {
 
   struct Options {
     Xclient xclient = Xclient::kMany;
+    // What it lists behind XCLIENT, and all it takes there. After an XCLIENT
+    // without HELO it wants EHLO, and the first one must have ADDR, and PORT
+    // if that is listed.
+    std::string xclient_attributes =
+        "NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT";
+    // Its answer to who may not say it.
+    std::string xclient_denial = "550 5.7.0 Error: insufficient authorization";
+    bool xforward = false;
+    bool proxy_header = false;  // each connection begins with one, version 2
     bool pipelining = true;
     bool enhanced_status_codes = true;
+    bool chunking = true;  // CHUNKING and BINARYMIME
+    // More words for its EHLO list, each "250-WORD\r\n".
+    std::string ehlo_lines;
     std::shared_ptr<tls::TlsContext> tls;  // null: no STARTTLS
     // The mechanisms it offers, of PLAIN, LOGIN and X-STEPS; "": no AUTH.
     std::string auth;
     std::map<std::string, std::string> passwords;  // by user name
   };
 
-  // A message as it came over the wire, dots still stuffed, its end left out.
+  // A message as it came over the wire, dots still stuffed, its end left out;
+  // or, by BDAT, as it is.
   struct Message {
     int connection = 0;  // numbered from 0
     std::string sender;
     std::vector<std::string> recipients;
     std::string data;
-    // What XCLIENT said, by upper-case attribute name; "" for [UNAVAILABLE].
+    // What XCLIENT, XFORWARD or the PROXY header said, by upper-case attribute
+    // name; "" for [UNAVAILABLE].
     std::map<std::string, std::string> client;
     std::string helo;            // of EHLO, or of XCLIENT if that was later
     bool tls = false;            // it came under TLS
@@ -60,7 +73,7 @@ class SinkMta {
   struct Event {
     int connection = 0;
     // "CONNECT", "EHLO", ..., "DATA", "." for the end, "RESPONSE" to a
-    // challenge of AUTH.
+    // challenge of AUTH, "CHUNK" for a part of one, "BDAT" when it is whole.
     std::string_view verb;
     std::string_view line;
   };

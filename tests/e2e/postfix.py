@@ -23,6 +23,8 @@ Listeners (`Postfix.ports`):
   secure  like reuse, with STARTTLS and a certificate for backend.test and
           localhost: a backend that tlspost reaches through TLS
   expired like secure, with a certificate that has expired
+  haproxy each connection begins with a PROXY header
+  xforward  XFORWARD and no XCLIENT
   sasl    like reuse, with AUTH (dovecot_auth.py knows the passwords); takes
           mail from authenticated clients only
 
@@ -247,7 +249,8 @@ def parse_queue_file(queue_id, data):
 
 # --- the running system -----------------------------------------------------
 
-_MAIN_CF = """\
+# Of any private instance: where its parts are.
+PLACES_CF = """\
 compatibility_level = 3.6
 queue_directory = {top}/queue
 data_directory = {top}/data
@@ -261,6 +264,11 @@ import_environment = MAIL_CONFIG TZ LANG=C LD_LIBRARY_PATH
 maillog_file = {top}/maillog
 maillog_file_prefixes = {top}
 
+"""
+
+_MAIN_CF = (
+    PLACES_CF
+    + """\
 myhostname = backend.test
 mydomain = test
 inet_interfaces = 127.0.0.1
@@ -303,6 +311,7 @@ default_process_limit = 100
 smtpd_forbid_bare_newline = no
 smtpd_forbid_unauth_pipelining = yes
 """
+)
 
 _RECIPIENTS = """\
 /^refused/  550 5.1.1 This recipient is refused
@@ -359,6 +368,12 @@ _MASTER_CF = """\
   -o smtpd_tls_loglevel=1
   -o smtpd_tls_received_header=yes
   -o smtpd_tls_chain_files={expired_chain}
+127.0.0.1:{haproxy} inet n - n - - smtpd
+  -o syslog_name=postfix/haproxy
+  -o smtpd_upstream_proxy_protocol=haproxy
+127.0.0.1:{xforward} inet n - n - - smtpd
+  -o syslog_name=postfix/xforward
+  -o smtpd_authorized_xforward_hosts=127.0.0.1
 127.0.0.1:{sasl} inet n - n - - smtpd
   -o syslog_name=postfix/sasl
   -o smtpd_authorized_xclient_hosts=0.0.0.0/0,[::]/0
@@ -414,8 +429,12 @@ LISTENERS = (
     "ccert",
     "secure",
     "expired",
+    "haproxy",
+    "xforward",
     "sasl",
 )
+# A PROXY header that names no client (version 2, LOCAL).
+_PROXY_LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
 _BACKEND_NAMES = "DNS:backend.test, DNS:localhost"
 
 
@@ -562,6 +581,8 @@ class Postfix:
             with socket.create_connection(
                 ("127.0.0.1", port), timeout=10
             ) as peer:
+                if port == self.ports.get("haproxy"):
+                    peer.sendall(_PROXY_LOCAL)
                 greeting = peer.recv(100)
                 peer.sendall(b"QUIT\r\n")
                 return greeting.startswith(b"220 ")

@@ -9,20 +9,9 @@ import os
 
 import postfix
 
-_MAIN_CF = """\
-compatibility_level = 3.6
-queue_directory = {top}/queue
-data_directory = {top}/data
-daemon_directory = {daemons}
-command_directory = {commands}
-{libraries}
-meta_directory = {top}/etc
-mail_owner = {owner}
-setgid_group = {group}
-import_environment = MAIL_CONFIG TZ LANG=C LD_LIBRARY_PATH
-maillog_file = {top}/maillog
-maillog_file_prefixes = {top}
-
+_MAIN_CF = (
+    postfix.PLACES_CF
+    + """\
 myhostname = sender.test
 mydomain = test
 inet_interfaces = 127.0.0.1
@@ -48,6 +37,7 @@ minimal_backoff_time = 1s
 maximal_backoff_time = 5s
 queue_run_delay = 1s
 """
+)
 
 _MASTER_CF = """\
 127.0.0.1:{submit} inet n - n - - smtpd

@@ -94,7 +94,7 @@ class ContentTest(case.PostfixCase):
         self.assert_reply(client.reply(), 250)
         self.assert_content(self.only_message(), b"")
 
-    def test_nul(self):
+    def test_E077_nul(self):
         """Made harmless as bare line ends are: a space, or refused."""
         content = b"Subject: nul\r\n\r\na\0b\r\n\0\r\n"
         for policy in ("normalize", "reject"):
@@ -115,7 +115,7 @@ class ContentTest(case.PostfixCase):
                     self.assertEqual(self.postfix.messages(), [])
                 self.assert_delivers(client)
 
-    def test_fifty_received_headers(self):
+    def test_E088_fifty_received_headers(self):
         """The backend's refusal of a whole message goes to the client."""
         client = self.tls_session(self.start_proxy())
         client.envelope("a@sender.test", ["b@recipient.test"])
@@ -211,7 +211,7 @@ class ContentTest(case.PostfixCase):
         client = self.tls_session(self.start_proxy())
         self.half_close(client, client.close_notify)
 
-    def test_half_close_of_both(self):
+    def test_E080_half_close_of_both(self):
         client = self.tls_session(self.start_proxy())
 
         def close():
@@ -235,7 +235,7 @@ class ContentTest(case.PostfixCase):
         # At most once; whether it is there depends on who was faster.
         self.assertLessEqual(len(self.postfix.messages()), 2)
 
-    def test_eight_bit_and_dsn_parameters_pass(self):
+    def test_E054_eight_bit_and_dsn_parameters_pass(self):
         client = self.tls_session(self.start_learned_proxy())
         self.assert_reply(
             client.command(

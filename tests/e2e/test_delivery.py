@@ -466,7 +466,7 @@ class DeliveryTest(case.PostfixCase):
             ],
         )
 
-    def test_message_without_a_header(self):
+    def test_E089_message_without_a_header(self):
         running = self.start_learned_proxy()
         client = self.tls_session(running)
         content = b"\r\nOnly a body.\r\n"

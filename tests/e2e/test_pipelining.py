@@ -10,7 +10,7 @@ class PipeliningTest(case.PostfixCase):
     def codes(self, client, count):
         return [reply.code for reply in client.replies(count)]
 
-    def test_whole_group_in_one_segment(self):
+    def test_E041_E043_whole_group_in_one_segment(self):
         client = self.tls_session(self.start_proxy())
         client.send(
             b"MAIL FROM:<a@sender.test> SIZE=100\r\n"
@@ -59,7 +59,7 @@ class PipeliningTest(case.PostfixCase):
                     self.only_message(), b"Subject: x\r\n\r\n.y\r\n"
                 )
 
-    def test_every_recipient_refused(self):
+    def test_E042_every_recipient_refused(self):
         client = self.tls_session(self.start_proxy())
         client.send(
             b"MAIL FROM:<a@sender.test>\r\n"
@@ -142,7 +142,7 @@ class PipeliningTest(case.PostfixCase):
         self.assert_reply(client.reply(), 250)
         self.assertEqual(len(self.only_message().recipients), 3)
 
-    def test_recipient_limit_of_the_backend(self):
+    def test_E056_recipient_limit_of_the_backend(self):
         """Its 452 goes to the client, who goes on with those accepted."""
         client = self.tls_session(self.start_proxy("strict"))
         client.send(
@@ -159,7 +159,7 @@ class PipeliningTest(case.PostfixCase):
         client.quit()
         self.assertEqual(len(self.only_message().recipients), 5)
 
-    def test_client_that_reads_no_reply_for_a_while(self):
+    def test_E058_client_that_reads_no_reply_for_a_while(self):
         """Neither side may block the other: edge case 58."""
         running = self.start_proxy()
         client = self.tls_session(running, receive_buffer=4096)

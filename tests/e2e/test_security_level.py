@@ -12,6 +12,7 @@ _RELAYED = {
     "8BITMIME",
     "DSN",
     "SMTPUTF8",
+    "CHUNKING",
 }
 
 

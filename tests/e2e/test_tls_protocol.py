@@ -20,6 +20,7 @@ _RELAYED = {
     "8BITMIME",
     "DSN",
     "SMTPUTF8",
+    "CHUNKING",
 }
 
 

@@ -1,6 +1,5 @@
 #include "tests/sim/auth_scene.h"
 
-#include <algorithm>
 #include <chrono>
 
 #include "absl/strings/str_format.h"
@@ -42,12 +41,6 @@ ClientPlan MakeAuthClient(int number, int mails, std::string_view mechanism,
   plan.start_after = 1s;
   plan.auths = {RightAuth(number, mechanism, initial)};
   return plan;
-}
-
-int CountReplies(const SimClient& client, std::string_view start) {
-  return static_cast<int>(std::count_if(
-      client.replies().begin(), client.replies().end(),
-      [start](const std::string& reply) { return reply.starts_with(start); }));
 }
 
 }  // namespace tlspost::sim

@@ -28,9 +28,6 @@ SimAuth WrongAuth(int number, std::string_view mechanism, bool initial = false);
 ClientPlan MakeAuthClient(int number, int mails, std::string_view mechanism,
                           bool initial = false);
 
-// How many of the client's replies begin with `start`.
-int CountReplies(const SimClient& client, std::string_view start);
-
 }  // namespace tlspost::sim
 
 #endif  // TLSPOST_TESTS_SIM_AUTH_SCENE_H_

@@ -14,6 +14,7 @@
 #include "common/smtp/base64.h"
 #include "common/smtp/line_buffer.h"
 #include "tests/sim/auth_scene.h"
+#include "tests/sim/plans.h"
 #include "tests/sim/replay.h"
 
 namespace tlspost::sim {

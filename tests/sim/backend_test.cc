@@ -160,7 +160,7 @@ TEST(Backend, MisbehavesAlwaysAndEveryClientIsAnswered) {
 }
 
 // Edges 98 and 99: what a refused XCLIENT makes of the client's MAIL.
-TEST(Backend, ARefusedIdentityIsNeverWorkedAround) {
+TEST(Backend, E098ARefusedIdentityIsNeverWorkedAround) {
   struct Case {
     std::string reply;
     int mail;
@@ -190,7 +190,7 @@ TEST(Backend, ARefusedIdentityIsNeverWorkedAround) {
 
 // Edges 96 and 104: the server says something on idle and busy connections
 // alike, at every step.
-TEST(Backend, WhatItSaysUnaskedReachesNobody) {
+TEST(Backend, E104WhatItSaysUnaskedReachesNobody) {
   constexpr std::string_view kWords[] = {
       "421 4.4.2 sink.example Error: timeout exceeded\r\n", "250 2.0.0 Ok\r\n",
       "550 5.0.0 No\r\n", "25"};
@@ -217,7 +217,7 @@ TEST(Backend, WhatItSaysUnaskedReachesNobody) {
 
 // Edge 96: an idle connection that the server has closed is not noticed by
 // the client whose MAIL comes next.
-TEST(Backend, AStaleConnectionIsFoundBeforeOrMailIsSentAgain) {
+TEST(Backend, E096AStaleConnectionIsFoundBeforeOrMailIsSentAgain) {
   ForEachWorld(120, [](uint64_t number) {
     WorldOptions options = Mischievous(number, Xclient::kMany);
     options.settings.backend_idle_timeout = Settings::Seconds(600);
@@ -241,7 +241,7 @@ TEST(Backend, AStaleConnectionIsFoundBeforeOrMailIsSentAgain) {
 }
 
 // Finding 6: the server has closed, but the news comes behind our MAIL.
-TEST(Backend, MailIsSentAgainWhenTheConnectionProvesToBeClosed) {
+TEST(Backend, E096MailIsSentAgainWhenTheConnectionProvesToBeClosed) {
   ForEachWorld(60, [](uint64_t number) {
     WorldOptions options = Mischievous(number, Xclient::kMany);
     options.settings.backend_max_connections = 2;
@@ -260,7 +260,7 @@ TEST(Backend, MailIsSentAgainWhenTheConnectionProvesToBeClosed) {
 }
 
 // Edge 82: what it says in mid-message is heard then, not at the end.
-TEST(Backend, ARefusalInMidMessageStopsTheMessage) {
+TEST(Backend, E082ARefusalInMidMessageStopsTheMessage) {
   ForEachWorld(12, [](uint64_t number) {
     WorldOptions options = Mischievous(number, Xclient::kMany);
     options.settings.backend_max_connections = 1;
@@ -280,7 +280,7 @@ TEST(Backend, ARefusalInMidMessageStopsTheMessage) {
 }
 
 // Edge 106: the server is restarted at every step.
-TEST(Backend, IsRestartedAtAnyStepAndNothingIsLostOrDoubled) {
+TEST(Backend, E106IsRestartedAtAnyStepAndNothingIsLostOrDoubled) {
   ForEachWorld(Scaled(400), [](uint64_t number) {
     WorldOptions options =
         Mischievous(number, number % 4 == 0 ? Xclient::kOnce : Xclient::kMany);

@@ -28,10 +28,10 @@ class Ledger {
   }
   const std::vector<SinkMta::Message>& accepted() const { return accepted_; }
 
-  // One line per broken rule. `identified`: the backend was told by XCLIENT
-  // who each client is. `may_lie`: a backend's refusal may not be its last
-  // word.
-  std::vector<std::string> Check(const Clients& clients, bool identified,
+  // One line per broken rule. `told`: the attributes of each client that the
+  // backend must have been told, parted by blanks; "": none. `may_lie`: a
+  // backend's refusal may not be its last word.
+  std::vector<std::string> Check(const Clients& clients, std::string_view told,
                                  bool may_lie) const;
 
  private:

@@ -59,7 +59,7 @@ Mail SmuggledMail(const Smuggling& smuggling) {
   return mail;
 }
 
-TEST(Smuggling, EveryEndButCrlfDotCrlfIsRepairedAtEveryCut) {
+TEST(Smuggling, E073EveryEndButCrlfDotCrlfIsRepairedAtEveryCut) {
   const std::vector<Smuggling> all = AllSmugglings();
   constexpr uint64_t kCuts = 12;
   ForEachWorld(all.size() * kCuts * 2, [&](uint64_t number) {
@@ -206,7 +206,7 @@ TEST(StartTls, NoMailWithoutItWhenItIsRequired) {
 
 // --- groups ------------------------------------------------------------------
 
-TEST(Pipelining, CommandsBehindTheDotAreTheClientsOwn) {
+TEST(Pipelining, E075CommandsBehindTheDotAreTheClientsOwn) {
   ForEachWorld(120, [](uint64_t number) {
     WorldOptions options;
     options.seed = number;
@@ -296,7 +296,7 @@ Mail BigMail(int number, size_t octets) {
   return mail;
 }
 
-TEST(Limits, AMessageOverTheLimitIsRefusedAndNotDelivered) {
+TEST(Limits, E078AMessageOverTheLimitIsRefusedAndNotDelivered) {
   ForEachWorld(30, [](uint64_t number) {
     WorldOptions options;
     options.seed = number;

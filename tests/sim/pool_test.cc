@@ -69,7 +69,7 @@ TEST(Pool, RetiresAConnectionAtItsAgeAndWhenIdle) {
 }
 
 // Finding 5: the errors of one client do not count against another.
-TEST(Pool, RetiresAConnectionAfterItsErrors) {
+TEST(Pool, E102RetiresAConnectionAfterItsErrors) {
   ForEachWorld(20, [](uint64_t number) {
     WorldOptions options = ForReuse(number);
     options.settings.backend_max_errors = 4;

@@ -55,7 +55,7 @@ TEST(Session, DeliversInPlaintextAndUnderTls) {
   });
 }
 
-TEST(Session, DeliversTheSameMessageHoweverTheBytesAreCut) {
+TEST(Session, E074DeliversTheSameMessageHoweverTheBytesAreCut) {
   for (const bool pipelining : {true, false}) {
     std::vector<std::string> calm;
     const auto make = [=] { return TwoMails(ClientTls::kNone, pipelining); };
@@ -104,7 +104,7 @@ TEST(Session, DeliversHoweverAFullHandshakeIsCut) {
 
 // --- loss -------------------------------------------------------------------
 
-TEST(Session, ClaimsNoDeliveryItDidNotGetWhenTheClientIsReset) {
+TEST(Session, E079ClaimsNoDeliveryItDidNotGetWhenTheClientIsReset) {
   for (const ClientTls tls : {ClientTls::kNone, ClientTls::kTls13}) {
     for (const Fault fault : {Fault::kReset, Fault::kEnd}) {
       ForEachOctet([=] { return TwoMails(tls, true); }, kClientWires, fault,
@@ -131,7 +131,7 @@ void ExpectAnsweredAndLaterSent(const World& world, Wire /*wire*/) {
   ExpectAllSent(world.client(1));
 }
 
-TEST(Session, AnswersWhenTheBackendIsLostAtAnyOctet) {
+TEST(Session, E081AnswersWhenTheBackendIsLostAtAnyOctet) {
   for (const Fault fault : {Fault::kReset, Fault::kEnd}) {
     ForEachOctet(WithALaterMail, kBackendWires, fault,
                  ExpectAnsweredAndLaterSent);

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "common/base/co_try.h"
 #include "common/smtp/base64.h"
+#include "common/smtp/bdat.h"
 #include "tests/sim/sim_tls.h"
 
 namespace tlspost::sim {
@@ -34,6 +36,25 @@ std::vector<std::string> SimAuth::Responses() const {
   return responses;
 }
 
+namespace {
+
+// "BDAT 5 LAST" and its octets, for each.
+std::vector<std::string> ChunksOf(const Mail& mail) {
+  std::vector<std::string> chunks;
+  size_t at = 0;
+  for (size_t i = 0; i < mail.chunks.size(); ++i) {
+    smtp::BdatArguments chunk;
+    chunk.size = mail.chunks[i];
+    chunk.last = i + 1 == mail.chunks.size();
+    chunks.push_back(smtp::FormatBdat(chunk) +
+                     mail.body.substr(at, chunk.size));
+    at += chunk.size;
+  }
+  return chunks;
+}
+
+}  // namespace
+
 SimClient::SimClient(SimLoop& loop, ClientPlan plan, io::Endpoint from,
                      io::Endpoint server)
     : loop_(loop),
@@ -41,6 +62,7 @@ SimClient::SimClient(SimLoop& loop, ClientPlan plan, io::Endpoint from,
       from_(std::move(from)),
       server_(std::move(server)),
       results_(plan_.mails.size()),
+      meanwhile_(loop),
       begin_(loop.Now()) {}
 
 Task<void> SimClient::Run() {
@@ -54,6 +76,9 @@ Task<void> SimClient::Run() {
                                 !stream_->engine()->established();
   const bool reads_on = stream_ != nullptr && !timed_out_ && !failed_handshake;
   if (reads_on) co_await ReadToEnd();
+  if (stream_ != nullptr) stream_->transport().Close();
+  const bool written = co_await meanwhile_.Drained(io::kNever);
+  static_cast<void>(written);  // closing ends it
   chunk_.Release();
   stream_.reset();
   ended_after_ = loop_.Now() - begin_;
@@ -61,11 +86,14 @@ Task<void> SimClient::Run() {
 }
 
 Task<absl::Status> SimClient::Converse() {
-  loop_.set_client_address(from_);
+  const bool balanced = !plan_.balancer.empty();
+  loop_.set_client_address(
+      balanced ? *io::Endpoint::FromIp(plan_.balancer, from_.port()) : from_);
   io::ConnectOp connect(loop_, server_, loop_.Now() + kPatience);
   CO_TRY_LET(transport, co_await connect);
   stream_ = std::make_unique<tls::TlsStream>(std::move(transport));
   int code = 0;
+  if (balanced) CO_TRY(co_await Send(ProxyHeader()));
   if (plan_.implicit_tls) CO_TRY(co_await StartTls());
   if (!plan_.speaks_first) CO_TRY(co_await Hear(&code));
   const std::string verb = plan_.esmtp ? "EHLO " : "HELO ";
@@ -94,6 +122,15 @@ Task<absl::Status> SimClient::Converse() {
   }
   if (plan_.says_quit) CO_TRY(co_await Say("QUIT\r\n", &code));
   co_return absl::OkStatus();
+}
+
+std::string SimClient::ProxyHeader() const {
+  if (!plan_.proxy_header.empty()) return plan_.proxy_header;
+  // Both addresses are of one kind.
+  const bool is_v6 = from_.is_ipv6();
+  return absl::StrFormat("PROXY TCP%d %s %s%s %d %d\r\n", is_v6 ? 6 : 4,
+                         from_.Address(), is_v6 ? "::ffff:" : "",
+                         server_.Address(), from_.port(), server_.port());
 }
 
 Task<absl::Status> SimClient::SayStartTls() {
@@ -145,14 +182,23 @@ Task<absl::Status> SimClient::SendMail(size_t index) {
   const Mail& mail = plan_.mails[index];
   MailResult& result = results_[index];
   result.recipients.assign(mail.recipients.size(), 0);
+  const bool last_mail = index + 1 == plan_.mails.size();
+  if (!mail.chunks.empty()) {
+    absl::Status sent = absl::OkStatus();
+    if (plan_.pipelining) {
+      sent = co_await SendChunksAtOnce(mail, result, last_mail);
+    } else {
+      sent = co_await SendChunks(mail, result, last_mail);
+    }
+    co_return sent;
+  }
   if (plan_.pipelining) {
     CO_TRY(co_await SendEnvelopeAtOnce(mail, result));
   } else {
     CO_TRY(co_await SendEnvelope(mail, result));
   }
   if (result.data == 354) {
-    const bool last = index + 1 == plan_.mails.size();
-    absl::Status sent = co_await SendBody(mail, result, last);
+    absl::Status sent = co_await SendBody(mail, result, last_mail);
     co_return sent;
   }
   int code = 0;
@@ -169,11 +215,20 @@ Task<absl::Status> SimClient::SendEnvelopeAtOnce(const Mail& mail,
     group += "RCPT TO:<" + to + ">\r\n";
   }
   group += "DATA\r\n";
-  CO_TRY(co_await Send(group));
+  if (plan_.reads_meanwhile) {
+    meanwhile_.Spawn(SendMeanwhile(std::move(group)));
+  } else {
+    CO_TRY(co_await Send(std::move(group)));
+  }
   CO_TRY(co_await Hear(&result.mail));
   for (int& code : result.recipients) CO_TRY(co_await Hear(&code));
   absl::Status heard = co_await Hear(&result.data);
   co_return heard;
+}
+
+Task<void> SimClient::SendMeanwhile(std::string bytes) {
+  const absl::Status sent = co_await Send(std::move(bytes));
+  static_cast<void>(sent);  // what is heard tells
 }
 
 Task<absl::Status> SimClient::SendEnvelope(const Mail& mail,
@@ -188,7 +243,7 @@ Task<absl::Status> SimClient::SendEnvelope(const Mail& mail,
     CO_TRY(co_await Say(to, &result.recipients[i]));
     any = any || result.recipients[i] == 250;
   }
-  if (!any) co_return absl::OkStatus();
+  if (!any || !mail.chunks.empty()) co_return absl::OkStatus();
   absl::Status said = co_await Say("DATA\r\n", &result.data);
   co_return said;
 }
@@ -202,11 +257,74 @@ Task<absl::Status> SimClient::SendBody(const Mail& mail, MailResult& result,
   const absl::Status heard = co_await Hear(&result.final_code);
   if (result.final_code != 0) result.final_text = replies_.back();
   CO_TRY(heard);
+  if (last) CO_TRY(co_await HearBehindDot());
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> SimClient::HearBehindDot() {
   int code = 0;
-  for (int i = 0; last && i < plan_.replies_behind_dot; ++i) {
+  for (int i = 0; i < plan_.replies_behind_dot; ++i) {
     CO_TRY(co_await Hear(&code));
   }
   co_return absl::OkStatus();
+}
+
+Task<absl::Status> SimClient::SendChunksAtOnce(const Mail& mail,
+                                               MailResult& result, bool last) {
+  std::string group =
+      "MAIL FROM:<" + mail.sender + ">" + mail.parameters + "\r\n";
+  for (const std::string& to : mail.recipients) {
+    group += "RCPT TO:<" + to + ">\r\n";
+  }
+  for (const std::string& chunk : ChunksOf(mail)) group += chunk;
+  result.dot_sent = !StopsWithin(group.size());
+  if (last) group += plan_.behind_dot;
+  CO_TRY(co_await Send(group));
+  CO_TRY(co_await Hear(&result.mail));
+  for (int& code : result.recipients) CO_TRY(co_await Hear(&code));
+  for (size_t i = 0; i < mail.chunks.size(); ++i) {
+    int code = 0;
+    const absl::Status heard = co_await Hear(&code);
+    NoteChunk(i, code, mail, result);
+    CO_TRY(heard);
+  }
+  if (last) CO_TRY(co_await HearBehindDot());
+  co_return absl::OkStatus();
+}
+
+// Stops at the first refusal, and says RSET then.
+Task<absl::Status> SimClient::SendChunks(const Mail& mail, MailResult& result,
+                                         bool last) {
+  CO_TRY(co_await SendEnvelope(mail, result));
+  int code = result.data;
+  if (result.mail != 250) co_return absl::OkStatus();
+  const std::vector<std::string> chunks = ChunksOf(mail);
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    if (i + 1 == chunks.size()) {
+      result.dot_sent = !StopsWithin(chunks[i].size());
+    }
+    code = 0;
+    const absl::Status heard = co_await Say(chunks[i], &code);
+    NoteChunk(i, code, mail, result);
+    CO_TRY(heard);
+    if (code != 250) break;
+  }
+  if (code != 250) CO_TRY(co_await Say("RSET\r\n", &code));
+  if (last && !plan_.behind_dot.empty()) {
+    CO_TRY(co_await Send(plan_.behind_dot));
+    CO_TRY(co_await HearBehindDot());
+  }
+  co_return absl::OkStatus();
+}
+
+void SimClient::NoteChunk(size_t index, int code, const Mail& mail,
+                          MailResult& result) {
+  if (index == 0) result.data = code;
+  // A refusal of any chunk is one of the message.
+  const bool final = index + 1 == mail.chunks.size() || code >= 400;
+  if (!final || code == 0) return;
+  result.final_code = code;
+  result.final_text = replies_.back();
 }
 
 // --- bytes ----------------------------------------------------------------

@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "common/base/task.h"
+#include "common/io/task_group.h"
 #include "common/smtp/reply_parser.h"
 #include "common/tls/tls_stream.h"
 #include "tests/sim/sim_loop.h"
@@ -29,13 +30,15 @@ struct Mail {
   std::string body;        // as sent: dots stuffed, a whole last line
   std::string delivered;   // what the backend must get; empty: `body`
   std::string parameters;  // of MAIL, each with a blank before it
+  // Sizes of the chunks it is sent in, by BDAT; empty: by DATA.
+  std::vector<size_t> chunks;
 };
 
 // What the client heard about one mail. 0: nothing.
 struct MailResult {
   int mail = 0;
   std::vector<int> recipients;
-  int data = 0;
+  int data = 0;  // of DATA, or of the first chunk
   int final_code = 0;
   std::string final_text;
   bool dot_sent = false;
@@ -62,8 +65,15 @@ struct SimAuth {
 };
 
 struct ClientPlan {
-  int worker = 0;             // which of them it connects to
-  std::string address;        // empty: one of its own
+  int worker = 0;       // which of them it connects to
+  std::string address;  // empty: one of its own
+  // A load balancer in front: connections come from there, and begin with
+  // `proxy_header` (empty: the line of version 1 about this client).
+  std::string balancer;
+  std::string proxy_header;
+  // What XCLIENT is to say of it: "" for [UNAVAILABLE].
+  std::string name;
+  std::string reverse_name;
   std::string helo;           // empty: one of its own
   std::string first_helo;     // before STARTTLS; empty: `helo`
   bool says_hello = true;     // `first_helo` is said in any case
@@ -72,10 +82,12 @@ struct ClientPlan {
   ClientTls tls = ClientTls::kNone;
   bool implicit_tls = false;  // TLS from the first octet instead of STARTTLS
   bool pipelining = true;
+  bool reads_meanwhile = false;  // hears replies while an envelope is sent
   std::vector<RawStep> before_starttls;
   std::string behind_starttls;  // injected in the same segment
   std::vector<SimAuth> auths;   // behind the greetings, until one succeeds
   std::vector<RawStep> raw;     // between these and the mails
+  bool lawless = false;  // `raw` may deliver what the ledger knows nothing of
   std::vector<Mail> mails;
   std::string behind_dot;  // further commands, sent with the last mail's end
   int replies_behind_dot = 0;
@@ -118,6 +130,7 @@ class SimClient {
 
  private:
   Task<absl::Status> Converse();
+  std::string ProxyHeader() const;
   Task<absl::Status> SayStartTls();
   Task<absl::Status> StartTls();
   Task<absl::Status> Send(const std::vector<RawStep>& steps);
@@ -125,7 +138,14 @@ class SimClient {
   Task<absl::Status> SendMail(size_t index);
   Task<absl::Status> SendEnvelope(const Mail& mail, MailResult& result);
   Task<absl::Status> SendEnvelopeAtOnce(const Mail& mail, MailResult& result);
+  Task<void> SendMeanwhile(std::string bytes);
   Task<absl::Status> SendBody(const Mail& mail, MailResult& result, bool last);
+  Task<absl::Status> SendChunks(const Mail& mail, MailResult& result,
+                                bool last);
+  Task<absl::Status> SendChunksAtOnce(const Mail& mail, MailResult& result,
+                                      bool last);
+  Task<absl::Status> HearBehindDot();
+  void NoteChunk(size_t index, int code, const Mail& mail, MailResult& result);
   Task<absl::Status> Say(std::string line, int* code);
   Task<absl::Status> Send(std::string bytes);
   // Sets *code and `text` before it may fail for a 421.
@@ -147,6 +167,7 @@ class SimClient {
   uint64_t octets_sent_ = 0;
   int extra_replies_ = 0;
   bool stopped_ = false;
+  io::TaskGroup meanwhile_;
   bool in_tls_ = false;
   const io::Time begin_;
   io::Duration ended_after_{};

@@ -120,7 +120,8 @@ bool SimLoop::Step(io::Time limit) {
 io::WallTime SimLoop::WallNow() const {
   // Some day, moved on with the virtual clock.
   return io::WallTime(std::chrono::seconds(1'790'000'000)) +
-         std::chrono::duration_cast<io::WallTime::duration>(Now() - kStart);
+         std::chrono::duration_cast<io::WallTime::duration>(Now() - kStart +
+                                                            wall_jump_);
 }
 
 uint64_t SimLoop::Random() {
@@ -154,6 +155,10 @@ void SimLoop::CancelConnect(io::ConnectOp& op) {
 
 void SimLoop::set_refused(const io::Endpoint& server, bool refused) {
   refused_[server.ToString()] = refused;
+}
+
+void SimLoop::set_out_of_descriptors(const io::Endpoint& server, bool out) {
+  listeners_.at(server.ToString())->set_failing(out);
 }
 
 void SimLoop::ResetConnectionsTo(const io::Endpoint& server) {

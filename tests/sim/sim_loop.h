@@ -31,6 +31,7 @@ struct Connection;
 
 // What can go wrong with the bytes of one direction of one connection.
 struct PipeFaults {
+  size_t capacity = 65536;              // what waits on its way at most
   size_t max_read = 0;                  // octets a read sees at most; 0: all
   std::optional<uint64_t> cut_at;       // a read ends at this octet
   std::optional<uint64_t> reset_after;  // RST once this many were delivered
@@ -73,10 +74,14 @@ class SimLoop final : public io::Loop {
   void set_fault_plan(FaultPlan plan) { fault_plan_ = std::move(plan); }
   // Connects to `server` are refused (as when nobody listens) while set.
   void set_refused(const io::Endpoint& server, bool refused);
+  // While set, the listener at `server` has no descriptors for newcomers.
+  void set_out_of_descriptors(const io::Endpoint& server, bool out);
   // All connections to `server` are reset, as when it is killed.
   void ResetConnectionsTo(const io::Endpoint& server);
   // `server` says `bytes` on all its connections, as if it had written them.
   void SayUnasked(const io::Endpoint& server, std::string_view bytes);
+  // Somebody sets the clock on the wall.
+  void JumpWallClock(io::Duration by) { wall_jump_ += by; }
   // The address from which the next connects come.
   void set_client_address(io::Endpoint address) { from_ = std::move(address); }
 
@@ -93,6 +98,7 @@ class SimLoop final : public io::Loop {
   bool Step(io::Time limit);
 
   uint64_t random_state_;
+  io::Duration wall_jump_{};
   int64_t steps_ = 0;
   int open_streams_ = 0;
   FaultPlan fault_plan_;

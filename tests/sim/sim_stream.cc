@@ -38,7 +38,9 @@ void Pipe::TakeIn() {
     return;
   }
   for (std::string_view slice : op.slices()) {
-    const size_t room = kCapacity - std::min(kCapacity, bytes_.size());
+    // What TCP would hold in its buffers; a write waits when it is full.
+    const size_t capacity = faults_.capacity;
+    const size_t room = capacity - std::min(capacity, bytes_.size());
     const size_t taken = std::min(room, slice.size());
     bytes_.append(slice.substr(0, taken));
     op.Advance(taken);
@@ -150,6 +152,25 @@ SimListener::SimListener(SimLoop& loop, io::Endpoint local)
 
 SimListener::~SimListener() { Close(); }
 
-void SimListener::DoClose() { sim_.listeners_.erase(local_.ToString()); }
+void SimListener::HandOver(std::unique_ptr<io::Stream> stream) {
+  if (!failing_) return Deliver(std::move(stream));
+  backlog_.push_back(std::move(stream));
+  if (accepting_) StartAccepting();
+}
+
+void SimListener::StartAccepting() {
+  accepting_ = !failing_ || backlog_.empty();
+  if (!accepting_) {
+    return Deliver(absl::ResourceExhaustedError("accept: Too many open files"));
+  }
+  auto waiting = std::move(backlog_);
+  backlog_.clear();
+  for (auto& stream : waiting) Deliver(std::move(stream));
+}
+
+void SimListener::DoClose() {
+  backlog_.clear();
+  sim_.listeners_.erase(local_.ToString());
+}
 
 }  // namespace tlspost::sim

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/io/listener.h"
 #include "common/io/stream.h"
@@ -21,9 +22,6 @@ namespace tlspost::sim {
 // One direction of a connection.
 class Pipe final : public io::Runnable, public io::Timer {
  public:
-  // What TCP would hold in its buffers; a write waits when it is full.
-  static constexpr size_t kCapacity = 65536;
-
   Pipe(SimLoop& loop, PipeFaults faults) : loop_(loop), faults_(faults) {}
 
   void set_ends(SimStream* writer, SimStream* reader) {
@@ -79,7 +77,6 @@ class SimStream final : public io::Stream {
   ~SimStream() override;
 
   void ShutdownWrite() override;
-  io::Endpoint local() const override { return local_; }
 
  private:
   friend class Pipe;
@@ -94,6 +91,7 @@ class SimStream final : public io::Stream {
   void StopReceiving() override {}
   void StartWriting(io::WriteOp& /*op*/) override { out().Kick(); }
   void CancelWriting() override;
+  io::Endpoint SocketLocal() const override { return local_; }
   void DoClose() override;
 
   SimLoop& sim_;
@@ -108,16 +106,20 @@ class SimListener final : public io::Listener {
   ~SimListener() override;
 
   io::Endpoint local() const override { return local_; }
-  void HandOver(std::unique_ptr<io::Stream> stream) {
-    Deliver(std::move(stream));
-  }
+  void HandOver(std::unique_ptr<io::Stream> stream);
+  // While set, accepting fails as when the process is out of descriptors, and
+  // connections wait, as in the kernel.
+  void set_failing(bool failing) { failing_ = failing; }
 
  private:
-  void StartAccepting() override {}
+  void StartAccepting() override;
   void DoClose() override;
 
   SimLoop& sim_;
   const io::Endpoint local_;
+  std::vector<std::unique_ptr<io::Stream>> backlog_;
+  bool failing_ = false;
+  bool accepting_ = false;  // false after an error, until StartAccepting
 };
 
 }  // namespace tlspost::sim

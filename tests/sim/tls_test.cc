@@ -152,7 +152,7 @@ TEST(BackendTls, DeliversHoweverTheCiphertextIsCut) {
       /*stride=*/7);
 }
 
-TEST(BackendTls, AnswersWhenTheBackendIsLostAtAnyOctet) {
+TEST(BackendTls, E081AnswersWhenTheBackendIsLostAtAnyOctet) {
   for (const Fault fault : {Fault::kReset, Fault::kEnd, Fault::kStall}) {
     ForEachOctet(
         BackendTls, kBackendWires, fault,

@@ -146,7 +146,7 @@ TEST(TwoClients, ARefusedRecipientOfOneIsNoneOfTheOther) {
 
 // Edge 105: the server says more than was asked, to the first client; the
 // second, which waits for the connection, hears none of it.
-TEST(TwoClients, AReplyTooManyIsNotTheNextClients) {
+TEST(TwoClients, E105AReplyTooManyIsNotTheNextClients) {
   constexpr std::string_view kVerbs[] = {".", "RSET", "DATA", "RCPT"};
   ForEachWorld(3 * 4 * 10, [&](uint64_t number) {
     WorldOptions options = OneSlot(number, kXclients[number % 3]);
@@ -176,7 +176,7 @@ TEST(TwoClients, AReplyTooManyIsNotTheNextClients) {
   });
 }
 
-TEST(TwoClients, NobodyStarvesWhenManyWaitForOneSlot) {
+TEST(TwoClients, E097NobodyStarvesWhenManyWaitForOneSlot) {
   ForEachWorld(60, [](uint64_t number) {
     WorldOptions options = OneSlot(number, kXclients[number % 3]);
     World world(std::move(options));
@@ -191,7 +191,7 @@ TEST(TwoClients, NobodyStarvesWhenManyWaitForOneSlot) {
   });
 }
 
-TEST(TwoClients, WhoWaitsTooLongHearsThatTheServerIsBusy) {
+TEST(TwoClients, E097WhoWaitsTooLongHearsThatTheServerIsBusy) {
   ForEachWorld(40, [](uint64_t number) {
     WorldOptions options = OneSlot(number, kXclients[number % 3]);
     options.settings.pool_wait_timeout = 30s;

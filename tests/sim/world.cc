@@ -51,6 +51,7 @@ World::~World() {
     if (!client->ended()) static_cast<void>(client.release());
   }
   static_cast<void>(shared_.release());
+  static_cast<void>(resolver_.release());
   static_cast<void>(loop_.release());
 }
 
@@ -76,17 +77,26 @@ void World::Build() {
   }
   PlanFaults();
   const auto tls = options_.tls ? ServerTls() : nullptr;
-  shared_ = std::make_unique<WorkerShared>(options_.settings, backends_,
+  std::vector<BackendAddress> addresses;
+  for (const io::Endpoint& backend : backends_) {
+    addresses.push_back({backend.ToString(), backend});
+  }
+  shared_ = std::make_unique<WorkerShared>(options_.settings, addresses,
                                            options_.workers, log_);
+  if (!options_.names.empty()) {
+    resolver_ = std::make_unique<SimResolver>(*loop_, options_.names);
+    shared_->resolver = resolver_.get();
+  }
   for (int i = 0; i < options_.workers; ++i) {
     fronts_.push_back(At("203.0.113.1", 25 + i));
     const WorkerTls worker_tls{
         tls, options_.backend_tls ? ClientContext() : nullptr};
     workers_.push_back(std::make_unique<Worker>(*loop_, *shared_, worker_tls,
                                                 absl::StrFormat("W%d", i)));
-    TLSPOST_CHECK(workers_.back()
-                      ->Listen({{fronts_.back(), options_.implicit_tls}})
-                      .ok());
+    TLSPOST_CHECK(
+        workers_.back()
+            ->Listen({{fronts_.back(), options_.implicit_tls, options_.terms}})
+            .ok());
     workers_.back()->Start();
   }
   client_tasks_ = std::make_unique<io::TaskGroup>(*loop_);
@@ -196,7 +206,7 @@ std::string World::Run() {
   steps_ = loop_->steps();
   if (stopped) TakeDown();
   for (const std::string& line :
-       ledger_.Check(clients_, Identified(), options_.backend_may_lie)) {
+       ledger_.Check(clients_, Told(), options_.backend_may_lie)) {
     Find(line);
   }
   for (const std::string& secret : FindSecrets(log_.text, clients_)) {
@@ -254,6 +264,7 @@ bool World::PlayAndStop() {
   }
   const auto stopped = [this] {
     return client_tasks_->size() == 0 &&
+           (resolver_ == nullptr || resolver_->idle()) &&
            std::all_of(sinks_.begin(), sinks_.end(),
                        [](const auto& sink) { return sink->stopped(); });
   };
@@ -280,7 +291,9 @@ void World::TakeDown() {
   if (shared_->connections.count() != 0) Find("max_connections counts ghosts");
   if (shared_->handshakes.count() != 0)
     Find("tls_handshake_limit counts ghosts");
+  if (shared_->clients.connections() != 0) Find("a client's visit leaked");
   shared_.reset();
+  resolver_.reset();
   if (loop_->open_streams() != 0) Find("streams leaked");
   if (loop_->blocks().blocks_out() != 0) Find("blocks leaked");
   if (ThisThreadFrameUse().frames != frames_before_) Find("frames leaked");
@@ -291,9 +304,21 @@ void World::Find(std::string_view finding) {
   findings_.append(finding).append("\n");
 }
 
-bool World::Identified() const {
-  return options_.sink.xclient != SinkMta::Xclient::kNone &&
-         options_.settings.backend_identity != BackendIdentity::kNone;
+// What the backends must have been told of each client.
+std::string World::Told() const {
+  switch (options_.settings.backend_identity) {
+    case BackendIdentity::kNone:
+      return "";
+    case BackendIdentity::kXforward:
+      return "NAME ADDR PROTO HELO SOURCE PORT IDENT";
+    case BackendIdentity::kProxy:
+      return "ADDR PORT DESTADDR DESTPORT TLS EHLO";
+    case BackendIdentity::kAuto:
+    case BackendIdentity::kXclient:
+      break;
+  }
+  const bool is_none = options_.sink.xclient == SinkMta::Xclient::kNone;
+  return is_none ? "" : options_.sink.xclient_attributes + " EHLO";
 }
 
 // --- what most tests send ---------------------------------------------------

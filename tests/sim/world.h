@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -26,6 +27,7 @@
 #include "tests/sim/ledger.h"
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_loop.h"
+#include "tests/sim/sim_resolver.h"
 
 namespace tlspost::sim {
 
@@ -35,7 +37,9 @@ struct WorldOptions {
   uint64_t seed = 1;
   Settings settings;  // no warm spares, unless a test wants some
   int workers = 1;
-  int sinks = 1;  // addresses of the one backend
+  int sinks = 1;                         // how many backends there are
+  std::map<std::string, SimName> names;  // DNS, by address; empty: no DNS
+  size_t terms = 0;  // those of settings.listeners[terms - 1], or the common
   bool tls = true;
   bool implicit_tls = false;  // clients begin with TLS
   bool backend_tls = false;   // the sinks offer STARTTLS, and it is required
@@ -116,7 +120,7 @@ class World {
   bool PlayAndStop();
   void TakeDown();
   void Find(std::string_view finding);
-  bool Identified() const;
+  std::string Told() const;
 
   WorldOptions options_;
   const int64_t frames_before_;
@@ -138,6 +142,7 @@ class World {
 
   // Taken down at the end of Run, in the opposite order.
   std::unique_ptr<SimLoop> loop_;
+  std::unique_ptr<SimResolver> resolver_;
   std::unique_ptr<WorkerShared> shared_;
   std::vector<std::unique_ptr<SinkMta>> sinks_;
   std::vector<std::unique_ptr<Worker>> workers_;

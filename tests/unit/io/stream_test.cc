@@ -82,6 +82,36 @@ LOOP_TEST(StreamTest, EchoesAndKnowsItsEnds) {
   co_await beside.Drained(kNever);
 }
 
+LOOP_TEST(StreamTest, AProxyInFrontGivesItOtherEnds) {
+  auto pair = co_await Connect(test.listener());
+  const Endpoint peer = *Endpoint::FromIp("192.0.2.1", 40000);
+  const Endpoint local = *Endpoint::FromIp("203.0.113.1", 25);
+  pair.server->SetEnds(peer, local);
+  EXPECT_EQ(pair.server->peer(), peer);
+  EXPECT_EQ(pair.server->local(), local);
+  EXPECT_EQ(pair.client->peer(), test.listener().local());
+}
+
+LOOP_TEST(StreamTest, WhatIsPutBackIsReadFirst) {
+  auto pair = co_await Connect(test.listener());
+  const absl::Status written = co_await pair.client->Write("hello", kNever);
+  CO_ASSERT_OK(written);
+  pair.client->ShutdownWrite();
+  auto first = co_await pair.server->Read(kNever);
+  CO_ASSERT_OK(first.status());
+  CO_ASSERT_TRUE(first->size() >= 2);
+  first->Consume(2);
+  pair.server->PutBack(*std::move(first));
+  EXPECT_TRUE(pair.server->readable());
+  auto rest = co_await ReadAll(*pair.server, kNever);
+  EXPECT_TRUE(rest.ended);
+  EXPECT_EQ(rest.bytes, "llo");
+  // Nothing is put back by putting back nothing.
+  pair.server->PutBack(Chunk());
+  auto end = co_await pair.server->Read(kNever);
+  EXPECT_TRUE(end.ok() && end->empty());
+}
+
 LOOP_TEST(StreamTest, ThousandsOfSmallMessagesStayInOrder) {
   auto pair = co_await Connect(test.listener());
   TaskGroup beside(test.loop());

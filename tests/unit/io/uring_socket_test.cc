@@ -276,7 +276,7 @@ Task<void> RunOutOfDescriptors(UringSocketTest& test) {
   EXPECT_EQ(heard.bytes, "hello");
 }
 
-TEST_F(UringSocketTest, AcceptsAgainWhenDescriptorsAreFree) {
+TEST_F(UringSocketTest, E111AcceptsAgainWhenDescriptorsAreFree) {
   Open(/*buffers=*/8);
   const int fd = ConnectPlainly();
   ASSERT_EQ(send(fd, "hello", 5, 0), 5);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "proxy/listener_settings.h"
 
 namespace tlspost {
 namespace {
@@ -180,8 +181,8 @@ TEST(TomlTest, ErrorsNameLineAndColumn) {
             "t.toml:1:11: workers: has the wrong type; it takes 0..256");
   EXPECT_EQ(TomlError("listen = ['a:1', 2]"),
             "t.toml:1:18: listen: every element must be HOST:PORT in quotes");
-  EXPECT_EQ(TomlError("[listener]\nx = 1"),
-            "t.toml:1:2: listener: unknown setting; did you mean listen?");
+  EXPECT_EQ(TomlError("[listeners]\nx = 1"),
+            "t.toml:1:2: listeners: unknown setting; did you mean listen?");
   EXPECT_THAT(TomlError("[listen]\nx = 1"),
               HasSubstr("listen: has the wrong type"));
 }
@@ -274,6 +275,119 @@ TEST(TlsPolicyTable, IsATableOfTheFileOnly) {
   EXPECT_THAT(LoadError({"--tls_policy=x"}),
               HasSubstr("table of the settings"));
   EXPECT_THAT(TomlError("tls_policy = 3\n"), HasSubstr("[[tls_policy]]"));
+}
+
+// What a PROXY header implies, and what it cannot be combined with.
+TEST(ConfigTest, ProxyIdentityImpliesSessionMode) {
+  const auto implied = Load({"--backend_identity=proxy"});
+  ASSERT_TRUE(implied.ok()) << MessageOf(implied.status());
+  EXPECT_EQ(implied->pool_mode, PoolMode::kSession);
+  EXPECT_EQ(Load({"--backend_identity=xforward"})->pool_mode,
+            PoolMode::kTransaction);
+  EXPECT_TRUE(Load({"--backend_identity=proxy", "--pool_mode=session"}).ok());
+  EXPECT_THAT(
+      LoadError({"--pool_mode=transaction", "--backend_identity=proxy"}),
+      StartsWith("--pool_mode: a PROXY header names one client"));
+}
+
+TEST(ConfigTest, BackendMayBeGivenSeveralTimes) {
+  const auto settings = Load({"--backend=a:1", "--backend=unix:/run/b"});
+  ASSERT_TRUE(settings.ok()) << MessageOf(settings.status());
+  EXPECT_THAT(settings->backend, ElementsAre("a:1", "unix:/run/b"));
+}
+
+// --- [[listener]] -----------------------------------------------------------
+
+TEST_F(ConfigFileTest, ListenersOverrideSettingsAtTheirAddresses) {
+  Write(
+      "tls_cert_file = \"c.pem\"\n"
+      "message_size_limit = 1000\n"
+      "[[listener]]\n"
+      "address = \"0.0.0.0:587\"\n"
+      "tls_security_level = \"encrypt\"\n"
+      "upstream_proxy_protocol = \"haproxy\"\n"
+      "haproxy_networks = [\"10.0.0.0/8\", \"192.0.2.1\"]\n"
+      "[[listener]]\n"
+      "address = [\"0.0.0.0:465\", \"[::]:465\"]\n"
+      "tls = \"implicit\"\n"
+      "message_size_limit = 5000\n"
+      "[[tls_policy]]\n"
+      "clients = [\"192.0.2.0/24\"]\n"
+      "tls_req_ccert = false\n");
+  const auto settings = Load({option()});
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_TRUE(settings->listen.empty()) << "the default gives way";
+  ASSERT_EQ(settings->listeners.size(), 2u);
+  const auto submission = SettingsFor(settings->listeners[0], *settings);
+  ASSERT_TRUE(submission.ok()) << submission.status();
+  EXPECT_EQ(submission->listen, Settings::List{"0.0.0.0:587"});
+  EXPECT_EQ(submission->tls_security_level, TlsSecurityLevel::kEncrypt);
+  EXPECT_EQ(submission->message_size_limit, 1000u);
+  EXPECT_EQ(submission->haproxy_networks,
+            (Settings::List{"10.0.0.0/8", "192.0.2.1"}));
+  // A policy leaves out what the listener has set.
+  ASSERT_EQ(submission->tls_policy.size(), 1u);
+  EXPECT_EQ(submission->tls_policy[0].terms.tls_security_level,
+            TlsSecurityLevel::kEncrypt);
+  const auto smtps = SettingsFor(settings->listeners[1], *settings);
+  ASSERT_TRUE(smtps.ok()) << smtps.status();
+  EXPECT_EQ(smtps->listen_tls, (Settings::List{"0.0.0.0:465", "[::]:465"}));
+  EXPECT_TRUE(smtps->listen.empty());
+  EXPECT_EQ(smtps->message_size_limit, 5000u);
+  EXPECT_EQ(smtps->tls_security_level, TlsSecurityLevel::kMay);
+}
+
+TEST_F(ConfigFileTest, ListenersStandBesideListenWhereItIsGiven) {
+  const std::string table = "[[listener]]\naddress = \"0.0.0.0:587\"\n";
+  for (const bool in_file : {true, false}) {
+    Write((in_file ? "listen = [\"0.0.0.0:26\"]\n" : "") + table);
+    const auto settings =
+        in_file ? Load({option()}) : Load({option(), "--listen=0.0.0.0:26"});
+    ASSERT_TRUE(settings.ok()) << settings.status();
+    EXPECT_EQ(settings->listen, Settings::List{"0.0.0.0:26"});
+  }
+}
+
+TEST_F(ConfigFileTest, WhatAListenerMayNotSayNamesItsLine) {
+  const auto error = [this](std::string_view table) {
+    Write("[[listener]]\n" + std::string(table));
+    return LoadError({option()});
+  };
+  const std::string address = "address = \"0.0.0.0:587\"\n";
+  EXPECT_THAT(error("helo_required = true\n"),
+              HasSubstr(":1:1: listener: has no address"));
+  EXPECT_THAT(error(address + "workers = 3\n"),
+              HasSubstr(":3:1: workers: is the same at all addresses"));
+  EXPECT_THAT(error(address + "tls_cert_file = \"c\"\n"),
+              HasSubstr(":3:1: tls_cert_file: is the same at all addresses"));
+  EXPECT_THAT(error(address + "helo_requird = true\n"),
+              HasSubstr(":3:1: helo_requird: unknown setting; did you mean "
+                        "helo_required?"));
+  EXPECT_THAT(error(address + "tls = \"yes\"\n"),
+              HasSubstr(":3:1: tls: takes \"starttls\" or \"implicit\""));
+  EXPECT_THAT(error(address + "command_timeout = 3\n"),
+              HasSubstr(":3:1: command_timeout: must not be a bare number"));
+  EXPECT_THAT(error("address = \"smtp\"\n"),
+              HasSubstr(":1:1: address: \"smtp\" has no port"));
+  EXPECT_THAT(error(address + "tls = \"implicit\"\n"),
+              HasSubstr(":1:1: address: TLS needs a certificate"));
+  EXPECT_THAT(error(address + "tls_security_level = \"encrypt\"\n"),
+              HasSubstr(":1:1: tls_security_level: encrypt needs a"));
+  EXPECT_THAT(error(address + "upstream_proxy_protocol = \"haproxy\"\n"),
+              HasSubstr(":1:1: upstream_proxy_protocol: no PROXY header"));
+  EXPECT_THAT(TomlError("listener = 3\n"), HasSubstr("[[listener]]"));
+  EXPECT_THAT(LoadError({"--listener=x"}), HasSubstr("[[listener]]"));
+}
+
+TEST_F(ConfigFileTest, AListenerCannotAskForCertificatesAlone) {
+  const std::string text =
+      "tls_cert_file = \"c\"\ntls_CAfile = \"ca\"\n[[listener]]\n"
+      "address = \"0.0.0.0:587\"\ntls_req_ccert = true\n";
+  Write(text);
+  EXPECT_THAT(LoadError({option()}),
+              HasSubstr(":3:1: tls_req_ccert: clients must be asked"));
+  const auto settings = Load({option(), "--tls_ask_ccert=yes"});
+  EXPECT_TRUE(settings.ok()) << settings.status();
 }
 
 }  // namespace

@@ -13,74 +13,83 @@
 namespace tlspost {
 namespace {
 
-io::Endpoint At(std::string_view address) {
-  return *io::Endpoint::FromIp(address, 40000);
+// One connection of a client, and its handshake.
+struct Client {
+  Client(ClientLimits& clients, HandshakeLimit& limit, std::string_view address)
+      : visit(clients.Connect(*io::Endpoint::FromIp(address, 40000), io::Time())
+                  .visit),
+        slot(limit.Enter(visit)) {}
+
+  explicit operator bool() const { return static_cast<bool>(slot); }
+
+  ClientLimits::Visit visit;
+  HandshakeLimit::Slot slot;
+};
+
+ClientLimits::Options Handshakes(int per_client) {
+  ClientLimits::Options options;
+  options.handshakes = per_client;
+  return options;
 }
 
 TEST(HandshakeLimit, BoundsAllClientsTogether) {
-  HandshakeLimit limit(2, 10, {});
-  std::optional<HandshakeLimit::Slot> first(limit.Enter(At("192.0.2.1")));
-  const HandshakeLimit::Slot second = limit.Enter(At("192.0.2.2"));
+  ClientLimits clients(Handshakes(10));
+  HandshakeLimit limit(2);
+  std::optional<Client> first;
+  first.emplace(clients, limit, "192.0.2.1");
+  const Client second(clients, limit, "192.0.2.2");
   EXPECT_TRUE(*first);
   EXPECT_TRUE(second);
-  EXPECT_FALSE(limit.Enter(At("192.0.2.3")));
+  EXPECT_FALSE(Client(clients, limit, "192.0.2.3"));
   EXPECT_EQ(limit.count(), 2);
   first.reset();
-  EXPECT_TRUE(limit.Enter(At("192.0.2.3")));
+  EXPECT_TRUE(Client(clients, limit, "192.0.2.3"));
   EXPECT_EQ(limit.count(), 1);
 }
 
-TEST(HandshakeLimit, BoundsOneClientWhateverItsPort) {
-  HandshakeLimit limit(100, 1, {});
-  const HandshakeLimit::Slot first = limit.Enter(At("192.0.2.1"));
-  EXPECT_FALSE(limit.Enter(*io::Endpoint::FromIp("192.0.2.1", 40001)));
-  EXPECT_TRUE(limit.Enter(At("192.0.2.2")));
+TEST(HandshakeLimit, BoundsOneClient) {
+  ClientLimits clients(Handshakes(1));
+  HandshakeLimit limit(100);
+  const Client first(clients, limit, "192.0.2.1");
+  EXPECT_FALSE(Client(clients, limit, "192.0.2.1"));
+  EXPECT_TRUE(Client(clients, limit, "192.0.2.2"));
   // What was refused takes up nothing.
   EXPECT_EQ(limit.count(), 1);
 }
 
-TEST(HandshakeLimit, ASlash64IsOneClient) {
-  HandshakeLimit limit(100, 1, {});
-  const HandshakeLimit::Slot first = limit.Enter(At("2001:db8:0:1::1"));
-  EXPECT_FALSE(limit.Enter(At("2001:db8:0:1:ffff::2")));
-  EXPECT_TRUE(limit.Enter(At("2001:db8:0:2::1")));
-}
-
-TEST(HandshakeLimit, Ipv4ClientsOnAnIpv6SocketAreDifferentClients) {
-  HandshakeLimit limit(100, 1, {});
-  const HandshakeLimit::Slot first = limit.Enter(At("::ffff:192.0.2.1"));
-  EXPECT_TRUE(limit.Enter(At("::ffff:192.0.2.2")));
-  EXPECT_FALSE(limit.Enter(At("192.0.2.1")));
-}
-
 TEST(HandshakeLimit, SparesTheExceptionsButCountsThem) {
-  HandshakeLimit limit(3, 1, *io::ParseNetworks({"127.0.0.0/8"}));
-  const HandshakeLimit::Slot first = limit.Enter(At("127.0.0.1"));
-  const HandshakeLimit::Slot second = limit.Enter(At("127.0.0.1"));
+  ClientLimits::Options options = Handshakes(1);
+  options.exceptions = *io::ParseNetworks({"127.0.0.0/8"});
+  ClientLimits clients(options);
+  HandshakeLimit limit(3);
+  const Client first(clients, limit, "127.0.0.1");
+  const Client second(clients, limit, "127.0.0.1");
   EXPECT_TRUE(second);
-  const HandshakeLimit::Slot third = limit.Enter(At("127.0.0.1"));
-  EXPECT_FALSE(limit.Enter(At("127.0.0.1")));
+  const Client third(clients, limit, "127.0.0.1");
+  EXPECT_FALSE(Client(clients, limit, "127.0.0.1"));
 }
 
 TEST(HandshakeLimit, ASlotThatMovedIsGivenBackOnce) {
-  HandshakeLimit limit(1, 1, {});
+  ClientLimits clients(Handshakes(1));
+  HandshakeLimit limit(1);
   {
-    HandshakeLimit::Slot slot = limit.Enter(At("192.0.2.1"));
-    const HandshakeLimit::Slot moved = std::move(slot);
+    Client client(clients, limit, "192.0.2.1");
+    const HandshakeLimit::Slot moved = std::move(client.slot);
     EXPECT_TRUE(moved);
   }
   EXPECT_EQ(limit.count(), 0);
-  EXPECT_TRUE(limit.Enter(At("192.0.2.1")));
+  EXPECT_TRUE(Client(clients, limit, "192.0.2.1"));
 }
 
 TEST(HandshakeLimit, HoldsForSeveralThreads) {
-  HandshakeLimit limit(1000, 1000, {});
+  ClientLimits clients(Handshakes(1000));
+  HandshakeLimit limit(1000);
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&limit] {
+    threads.emplace_back([&] {
       for (int round = 0; round < 2000; ++round) {
-        const HandshakeLimit::Slot slot = limit.Enter(At("192.0.2.1"));
-        EXPECT_TRUE(slot);
+        const Client client(clients, limit, "192.0.2.1");
+        EXPECT_TRUE(client);
       }
     });
   }

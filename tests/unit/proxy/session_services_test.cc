@@ -26,20 +26,27 @@ TEST(SessionServices, IdsBeginWithTheInstanceAndDiffer) {
   const Settings settings;
   NoLog log;
   Counters counters;
-  WorkerShared shared(settings, {*io::Endpoint::FromIp("192.0.2.26", 25)},
+  WorkerShared shared(settings,
+                      {{"mail", *io::Endpoint::FromIp("192.0.2.26", 25)}},
                       /*workers=*/1, log);
   BackendPool pool(loop, settings, shared.backend_addresses, nullptr,
                    shared.slots, shared.notes, log, counters);
+  uint64_t transactions = 0;
+  const bool no = false;
+  io::WaitQueue delays(loop);
   SessionServices services{loop,
                            settings,
                            pool,
                            log,
                            counters,
-                           shared.policies,
+                           shared.terms.front()->policies,
                            shared.handshakes,
                            nullptr,
                            "1A2B3C.0",
-                           0};
+                           transactions,
+                           /*overloaded=*/no,
+                           /*draining=*/no,
+                           delays};
   std::set<std::string> ids;
   for (int i = 0; i < 1000; ++i) ids.insert(services.NextId());
   EXPECT_EQ(ids.size(), 1000u);

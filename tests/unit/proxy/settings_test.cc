@@ -17,6 +17,7 @@
 
 #include "common/base/status.h"
 #include "proxy/config.h"
+#include "proxy/metrics.h"
 #include "proxy/settings_help.h"
 #include "proxy/settings_table.h"
 
@@ -223,16 +224,42 @@ TEST(SettingsTest, ImpossibleCombinations) {
               StartsWith("tls_security_level: encrypt needs a certificate"));
   EXPECT_THAT(problem_with([](Settings& s) { s.tls_key_file = "k"; }),
               StartsWith("tls_key_file: a key needs its certificate"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.backend.push_back("b:25"); }),
-              StartsWith("backend: exactly one backend is supported for now"));
+  EXPECT_THAT(problem_with([](Settings& s) { s.backend.clear(); }),
+              StartsWith("backend: is empty"));
+  EXPECT_THAT(problem_with([](Settings& s) { s.backend.push_back("b"); }),
+              StartsWith("backend: \"b\" has no port"));
+  EXPECT_THAT(problem_with([](Settings& s) {
+                s.backend = {"b:1", "b:1"};
+              }),
+              StartsWith("backend: \"b:1\" is given twice"));
+  EXPECT_THAT(problem_with([](Settings& s) {
+                s.backend = {"b:1", "unix:/x"};
+                s.backend_tls_security_level = BackendTlsLevel::kVerify;
+              }),
+              StartsWith("backend_tls_security_level: verify needs a name"));
+  EXPECT_THAT(problem_with([](Settings& s) {
+                s.backend_identity = BackendIdentity::kProxy;
+              }),
+              StartsWith("pool_mode: a PROXY header names one client"));
   EXPECT_THAT(problem_with([](Settings& s) { s.backend = {"b:0"}; }),
               StartsWith("backend: port 0"));
   EXPECT_THAT(problem_with([](Settings& s) { s.listen.clear(); }),
               StartsWith("listen: is empty"));
   EXPECT_THAT(problem_with([](Settings& s) { s.listen = {"unix:/x"}; }),
               StartsWith("listen: clients cannot come over a unix socket"));
+  EXPECT_THAT(problem_with([](Settings& s) { s.admin_listen = "9925"; }),
+              StartsWith("admin_listen: \"9925\" has no port"));
+  EXPECT_THAT(problem_with([](Settings& s) { s.admin_listen = "unix:/x"; }),
+              StartsWith("admin_listen: takes no unix socket"));
+  EXPECT_EQ(problem_with([](Settings& s) { s.admin_listen = "[::1]:0"; }), "");
   EXPECT_THAT(problem_with([](Settings& s) { s.listen = {"smtp"}; }),
               StartsWith("listen: \"smtp\" has no port"));
+  EXPECT_THAT(problem_with([](Settings& s) {
+                s.upstream_proxy_protocol = UpstreamProxyProtocol::kHaproxy;
+              }),
+              StartsWith("upstream_proxy_protocol: no PROXY header would be"));
+  EXPECT_THAT(problem_with([](Settings& s) { s.haproxy_networks = {"lb"}; }),
+              StartsWith("haproxy_networks: "));
   EXPECT_THAT(problem_with([](Settings& s) {
                 s.backend_backoff_min = s.backend_backoff_max * 2;
               }),
@@ -334,6 +361,7 @@ TEST(SettingsDocumentsTest, Printouts) {
   EXPECT_EQ(FindPrintout("--print-sample"), FormatSampleToml());
   EXPECT_EQ(FindPrintout("--print-settings-table"),
             FormatSettingsTable() + "\n");
+  EXPECT_EQ(FindPrintout("--print-metrics-table"), FormatMetricsTable() + "\n");
   EXPECT_EQ(FindPrintout("--listen=0.0.0.0:25"), std::nullopt);
 }
 

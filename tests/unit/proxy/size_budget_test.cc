@@ -136,6 +136,7 @@ Settings WorldSettings() {
   settings.command_timeout = Settings::Hours(10);
   settings.backend_max_connections = 1;
   settings.max_connections = 10 * kSessions;
+  settings.client_connection_count_limit = 0;  // all have one address
   return settings;
 }
 
@@ -146,7 +147,7 @@ class World {
       : loop_(/*seed=*/1),
         told_(std::move(told)),
         settings_(WorldSettings()),
-        shared_(settings_, {*io::Endpoint::FromIp("192.0.2.26", 25)},
+        shared_(settings_, {{"mail", *io::Endpoint::FromIp("192.0.2.26", 25)}},
                 /*workers=*/1, log_),
         tasks_(loop_) {
     clients_.reserve(2 * kSessions);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <mutex>
 #include <string>
@@ -229,6 +230,26 @@ TEST_F(TlsReloaderTest, WhatHadExpiredAtTheStartIsNoReasonToRefuse) {
   Start();
   WriteVersion(1, "one.example", "one.example");
   EXPECT_TRUE(WaitFor(1, 0));
+}
+
+// What the metrics show: when it began to be as it is.
+TEST_F(TlsReloaderTest, E035TheLastResultIsKeptWithItsTime) {
+  const int64_t begin = time(nullptr);
+  Start();
+  EXPECT_TRUE(reloader_->last_successful());
+  EXPECT_GE(reloader_->last_time_s(), begin);
+  EXPECT_LE(reloader_->last_time_s(), time(nullptr));
+  std::filesystem::rename(folder_.Path("cert1.pem"), folder_.Path("away.pem"));
+  ASSERT_TRUE(WaitFor(0, 1));
+  LetItLook();
+  EXPECT_FALSE(reloader_->last_successful());
+  const int64_t failed_at = reloader_->last_time_s();
+  EXPECT_GE(failed_at, begin);
+  std::filesystem::rename(folder_.Path("away.pem"), folder_.Path("cert1.pem"));
+  ASSERT_TRUE(WaitFor(1, 1));
+  LetItLook();
+  EXPECT_TRUE(reloader_->last_successful());
+  EXPECT_GE(reloader_->last_time_s(), failed_at);
 }
 
 TEST_F(TlsReloaderTest, ARequestReloadsWhatHasNotChanged) {

@@ -20,6 +20,7 @@ EhloCapabilities Everything() {
   EhloCapabilities all;
   all.size = 1000;
   all.eight_bit_mime = all.smtputf8 = all.dsn = true;
+  all.chunking = all.binary_mime = true;
   return all;
 }
 
@@ -91,7 +92,7 @@ TEST(Envelope, BadParametersAreNamed) {
       {"SIZE=-1", reply::kBadSize},
       {"SIZE=1k", reply::kBadSize},
       {"SIZE=99999999999999999999", reply::kBadSize},
-      {"BODY=BINARYMIME", reply::kUnsupportedOption},  // edge 52
+      {"BODY=16BIT", reply::kUnsupportedOption},
       {"BODY", reply::kUnsupportedOption},
       {"SMTPUTF8=1", reply::kUnsupportedOption},
       {"RET=SOME", reply::kBadRet},
@@ -141,8 +142,8 @@ std::string_view MailRefusal(std::string_view parameters,
 }
 
 TEST(Envelope, Edges51And53And54_NothingTheBackendCannotDo) {
-  for (const char* parameter : {"BODY=8BITMIME", "BODY=7BIT", "SMTPUTF8",
-                                "RET=FULL", "ENVID=x", "SIZE=1"}) {
+  for (const char* parameter : {"BODY=8BITMIME", "BODY=7BIT", "BODY=binarymime",
+                                "SMTPUTF8", "RET=FULL", "ENVID=x", "SIZE=1"}) {
     EXPECT_EQ(MailRefusal(parameter, EhloCapabilities(), 0),
               reply::kUnsupportedOption.text())
         << parameter;
@@ -153,6 +154,25 @@ TEST(Envelope, Edges51And53And54_NothingTheBackendCannotDo) {
   EXPECT_EQ(RefuseRcpt(*rcpt, EhloCapabilities(), false),
             reply::kUnsupportedOption);
   EXPECT_EQ(RefuseRcpt(*rcpt, Everything(), false), std::nullopt);
+}
+
+// RFC 5321 section 4.2.2: 455. It may come again.
+TEST(Envelope, WhatWasOfferedIsRefusedForNow) {
+  const auto mail = ParseMail("FROM:<a@b> SMTPUTF8 RET=FULL");
+  ASSERT_TRUE(mail.ok());
+  EhloCapabilities backend = Everything();
+  backend.smtputf8 = false;
+  EXPECT_EQ(RefuseMail(*mail, backend, 0, kSmtpUtf8Option),
+            reply::kOptionNotNow);
+  EXPECT_EQ(RefuseMail(*mail, backend, 0, kDsnOption),
+            reply::kUnsupportedOption);
+  // One of two was offered: for good.
+  EXPECT_EQ(RefuseMail(*mail, EhloCapabilities(), 0, kDsnOption),
+            reply::kUnsupportedOption);
+  const auto rcpt = ParseRcpt("TO:<a@b> NOTIFY=NEVER");
+  ASSERT_TRUE(rcpt.ok());
+  EXPECT_EQ(RefuseRcpt(*rcpt, EhloCapabilities(), false, kDsnOption),
+            reply::kOptionNotNow);
 }
 
 TEST(Envelope, Rfc1870_6_1_SizeAboveTheSmallerLimit) {

@@ -69,5 +69,14 @@ TEST(Reply, ALeaveTakingOfTheBackendIsNoneOfOurs) {
   EXPECT_EQ(WithoutLeaveTaking("250 421\r\n", "451"), "250 421\r\n");
 }
 
+TEST(Reply, NamesTheClientBehindItsWords) {
+  EXPECT_EQ(FromClient(std::string(reply::kTooMuchMail.text()), "192.0.2.1"),
+            "450 4.7.1 Error: too much mail from 192.0.2.1\r\n");
+  EXPECT_EQ(FromClient(WithHost(reply::kTooManyConnections, "mx.example"),
+                       "2001:db8::1"),
+            "421 4.7.0 mx.example Error: too many connections from "
+            "2001:db8::1\r\n");
+}
+
 }  // namespace
 }  // namespace tlspost::smtp

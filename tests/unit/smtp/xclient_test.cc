@@ -45,6 +45,24 @@ TEST(Xclient, Finding3_UnknownOnesAreUnavailableNeverLeftOut) {
             "NAME=[UNAVAILABLE] ADDR=192.0.2.9\r\n");
 }
 
+TEST(Xclient, WhatIsNotKnownNowIsTemporarilyUnavailable) {
+  ClientIdentity client = SomeClient();
+  client.name.clear();
+  client.name_later = true;
+  const auto set = AttributeSet::FromList("NAME REVERSE_NAME ADDR");
+  EXPECT_EQ(EncodeXclient(set, client),
+            "XCLIENT REVERSE_NAME=rev.example.com NAME=[TEMPUNAVAIL] "
+            "ADDR=192.0.2.1\r\n");
+  client.reverse_name.clear();
+  client.reverse_name_later = true;
+  EXPECT_EQ(EncodeXclient(set, client),
+            "XCLIENT REVERSE_NAME=[TEMPUNAVAIL] NAME=[TEMPUNAVAIL] "
+            "ADDR=192.0.2.1\r\n");
+  const auto forward = AttributeSet::FromList("NAME ADDR");
+  EXPECT_EQ(EncodeXforward(forward, client, "id").front(),
+            "XFORWARD NAME=[UNAVAILABLE] ADDR=192.0.2.1\r\n");
+}
+
 TEST(Xclient, OnlyWhatTheBackendLists) {
   // Exim and KumoMTA; TTL and the like are Dovecot's.
   const auto set = AttributeSet::FromList("addr Port TTL CLIENT-TRANSPORT");
@@ -53,6 +71,56 @@ TEST(Xclient, OnlyWhatTheBackendLists) {
   EXPECT_FALSE(set.Has(ClientAttribute::kName));
   EXPECT_TRUE(AttributeSet::FromList("").empty());
   EXPECT_EQ(set, AttributeSet::FromList("PORT ADDR"));
+}
+
+// What each MTA lists, with its own blanks, and what it then gets: all of that
+// and nothing else (protocol.md A1).
+TEST(Xclient, EachMtaGetsWhatItLists) {
+  ClientIdentity client = SomeClient();
+  client.login.clear();
+  client.reverse_name.clear();
+  const std::pair<std::string_view, std::string_view> lists[] = {
+      // Postfix before 3.2, which has no DESTADDR.
+      {"NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN",
+       "HELO=helo.example.com PROTO=ESMTP PORT=54321 LOGIN=[UNAVAILABLE] "
+       "REVERSE_NAME=[UNAVAILABLE] NAME=mail.example.com ADDR=192.0.2.1"},
+      // Exim: PORT and ADDR have to be in the first one.
+      {" ADDR NAME PORT LOGIN DESTADDR DESTPORT",
+       "PORT=54321 DESTADDR=198.51.100.2 DESTPORT=25 LOGIN=[UNAVAILABLE] "
+       "NAME=mail.example.com ADDR=192.0.2.1"},
+      // Haraka.
+      {"NAME ADDR PROTO HELO LOGIN",
+       "HELO=helo.example.com PROTO=ESMTP LOGIN=[UNAVAILABLE] "
+       "NAME=mail.example.com ADDR=192.0.2.1"},
+      // Dovecot, whose further words are its own proxy's.
+      {"ADDR PORT PROTO HELO LOGIN SESSION CLIENT-TRANSPORT TTL TIMEOUT",
+       "HELO=helo.example.com PROTO=ESMTP PORT=54321 LOGIN=[UNAVAILABLE] "
+       "ADDR=192.0.2.1"},
+      // KumoMTA.
+      {"ADDR PORT DESTADDR DESTPORT",
+       "PORT=54321 DESTADDR=198.51.100.2 DESTPORT=25 ADDR=192.0.2.1"},
+  };
+  for (const auto& [list, attributes] : lists) {
+    EXPECT_EQ(EncodeXclient(AttributeSet::FromList(list), client),
+              "XCLIENT " + std::string(attributes) + "\r\n");
+  }
+}
+
+// None of the lists makes more than one command, whatever the client says.
+TEST(Xclient, OneCommandForEachListHoweverLongTheNames) {
+  ClientIdentity client = SomeClient();
+  client.address = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff";
+  client.helo = client.name = client.reverse_name = std::string(255, '=');
+  for (const std::string_view list :
+       {kPostfixList, std::string_view("ADDR NAME PORT LOGIN"),
+        std::string_view("NAME ADDR PROTO HELO LOGIN"),
+        std::string_view("ADDR PORT PROTO HELO LOGIN")}) {
+    const std::string command =
+        EncodeXclient(AttributeSet::FromList(list), client);
+    EXPECT_LE(command.size(), kMaxXclientOctets);
+    EXPECT_EQ(command.find('\n'), command.size() - 1);
+    EXPECT_TRUE(command.ends_with(" ADDR=IPV6:" + client.address + "\r\n"));
+  }
 }
 
 TEST(Xclient, Ipv6HasItsPrefix) {

@@ -1,0 +1,131 @@
+// Accepting, reading one head, answering it.
+
+#include "proxy/admin_server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/io/stream.h"
+
+namespace tlspost {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+
+// Out of descriptors: the next accept would fail as well.
+constexpr io::Duration kAcceptPause = 100ms;
+// What is closed by force gets this long to unwind.
+constexpr io::Duration kUnwindTimeout = 5s;
+
+constexpr int kBacklog = 16;
+
+constexpr std::string_view kEndOfHead = "\r\n\r\n";
+constexpr std::string_view kHeadTooLarge =
+    "HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    "Connection: close\r\n"
+    "Content-Length: 0\r\n\r\n";
+
+}  // namespace
+
+AdminServer::AdminServer(io::Loop& loop, Answer answer)
+    : loop_(loop),
+      answer_(std::move(answer)),
+      serving_(loop),
+      accepting_(loop),
+      stop_task_(loop) {}
+
+absl::Status AdminServer::Listen(const std::vector<io::Endpoint>& endpoints) {
+  io::ListenOptions options;
+  options.backlog = kBacklog;
+  options.reuse_port = false;
+  for (const io::Endpoint& endpoint : endpoints) {
+    auto listener = loop_.Listen(endpoint, options);
+    if (!listener.ok()) return listener.status();
+    listeners_.push_back(*std::move(listener));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<io::Endpoint> AdminServer::listening() const {
+  std::vector<io::Endpoint> endpoints;
+  for (const auto& listener : listeners_) {
+    endpoints.push_back(listener->local());
+  }
+  return endpoints;
+}
+
+void AdminServer::Start() {
+  for (const auto& listener : listeners_) {
+    accepting_.Spawn(AcceptFrom(*listener));
+  }
+}
+
+Task<void> AdminServer::AcceptFrom(io::Listener& listener) {
+  while (true) {
+    auto accepted = co_await listener.Accept();
+    if (absl::IsCancelled(accepted.status())) co_return;
+    if (!accepted.ok()) {
+      co_await io::SleepOp(loop_, loop_.Now() + kAcceptPause);
+      continue;
+    }
+    std::unique_ptr<io::Stream> stream = *std::move(accepted);
+    if (stopping_ || open_.size() >= kMaxConnections) continue;  // closes it
+    serving_.Spawn(Serve(std::move(stream)));
+  }
+}
+
+Task<void> AdminServer::Serve(std::unique_ptr<io::Stream> stream) {
+  open_.push_back(stream.get());
+  const io::Time deadline = loop_.Now() + kConnectionTime;
+  const std::string reply = co_await ReadRequest(*stream, deadline);
+  if (!reply.empty()) {
+    const absl::Status sent = co_await stream->Write(reply, deadline);
+    if (sent.ok()) stream->ShutdownWrite();
+    // Closing over input that was not read would take the reply back.
+    bool more = sent.ok();
+    while (more) {
+      const auto chunk = co_await stream->Read(deadline);
+      more = chunk.ok() && !chunk->empty();
+    }
+  }
+  std::erase(open_, stream.get());
+}
+
+// The reply; empty when the peer gave no whole request in time.
+Task<std::string> AdminServer::ReadRequest(io::Stream& stream,
+                                           io::Time deadline) {
+  std::string head;
+  while (true) {
+    const auto chunk = co_await stream.Read(deadline);
+    if (!chunk.ok() || chunk->empty()) co_return std::string();
+    // The end may have begun in what came before.
+    const size_t seen = head.size() - std::min(head.size(), kEndOfHead.size());
+    head.append(chunk->view().substr(0, kMaxHeadOctets + 1 - head.size()));
+    const size_t end = head.find(kEndOfHead, seen);
+    if (end != std::string::npos) {
+      head.resize(end + kEndOfHead.size());
+      co_return answer_(head);
+    }
+    if (head.size() > kMaxHeadOctets) co_return std::string(kHeadTooLarge);
+  }
+}
+
+void AdminServer::Stop() {
+  if (stopping_) return;
+  stopping_ = true;
+  stop_task_.Spawn(CloseAndStop());
+}
+
+Task<void> AdminServer::CloseAndStop() {
+  for (const auto& listener : listeners_) listener->Close();
+  for (io::Stream* stream : open_) stream->Close();
+  const io::Time deadline = loop_.Now() + kUnwindTimeout;
+  const bool accepting_ended = co_await accepting_.Drained(deadline);
+  const bool served = co_await serving_.Drained(deadline);
+  TLSPOST_CHECK(accepting_ended && served);
+  loop_.Stop();
+}
+
+}  // namespace tlspost

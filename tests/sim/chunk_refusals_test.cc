@@ -1,0 +1,221 @@
+// BDAT that is refused: the chunk is read and dropped, and nothing in it is a
+// command.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tests/sim/chunk_scene.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/replay.h"
+#include "tests/sim/talk.h"
+#include "tests/sim/world.h"
+
+namespace tlspost::sim {
+namespace {
+
+using std::chrono_literals::operator""s;
+
+// The codes of the replies, joined, from the `first` on.
+std::string Codes(const SimClient& client, size_t first) {
+  std::string codes;
+  for (size_t i = first; i < client.replies().size(); ++i) {
+    codes += (codes.empty() ? "" : " ") + client.replies()[i].substr(0, 3);
+  }
+  return codes;
+}
+
+TEST(Chunks, E091BehindRefusedRecipientsAreReadAndDropped) {
+  ForEachWorld(60, [](uint64_t number) {
+    WorldOptions options = OneSlot(number);
+    options.sink.pipelining = number % 2 == 0;
+    options.mischief =
+        Answering("RCPT", "<r0.0@c0.", "550 5.1.1 No such user\r\n");
+    World world(std::move(options));
+    ClientPlan plan = ChunkClient(0, 2, 3);
+    world.AddClient(std::move(plan));
+    world.AddClient(ChunkClient(1, 1));
+    EXPECT_EQ(world.Run(), "");
+    EXPECT_EQ(world.client(0).results()[0].final_text,
+              "554 5.5.1 Error: no valid recipients\r\n");
+    EXPECT_EQ(world.client(0).results()[1].final_code, 250);
+    ExpectAllSent(world.client(1));
+    EXPECT_EQ(world.backend_connections(), 1);
+  });
+}
+
+TEST(Chunks, E091WithoutMailOrRecipientAreNoCommands) {
+  EXPECT_EQ(
+      Talk(OneSlot(1), "BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nRSET\r\n", 2).codes,
+      "503 503 221");
+  EXPECT_EQ(Talk(OneSlot(1),
+                 "MAIL FROM:<x@c0.example>\r\nBDAT 6 LAST\r\nQUIT\r\n"
+                 "RCPT TO:<a@b>\r\n",
+                 3)
+                .codes,
+            "250 554 503 221");
+  // The sender was refused: the rest of the group is none.
+  EXPECT_EQ(Talk(OneSlot(1),
+                 "MAIL FROM:<x@c0.example> FOO\r\nRCPT TO:<a@b>\r\n"
+                 "BDAT 6\r\nQUIT\r\nBDAT 3 LAST\r\nXXXNOOP\r\n",
+                 5)
+                .codes,
+            "555 503 503 503 250 221");
+}
+
+TEST(Chunks, E093AndDataDoNotMix) {
+  EXPECT_EQ(Talk(OneSlot(1),
+                 "MAIL FROM:<x@c0.example>\r\nRCPT TO:<a@b>\r\n"
+                 "BDAT 3\r\nabcDATA\r\nRCPT TO:<c@d>\r\n"
+                 "MAIL FROM:<y@c0.example>\r\nNOOP\r\nRSET\r\n",
+                 8)
+                .codes,
+            "250 250 250 503 503 503 250 250 221");
+  // RFC 3030 section 3.
+  EXPECT_EQ(Talk(OneSlot(1),
+                 "MAIL FROM:<x@c0.example> BODY=BINARYMIME\r\n"
+                 "RCPT TO:<a@b>\r\nDATA\r\nRSET\r\n",
+                 4)
+                .codes,
+            "250 250 503 250 221");
+}
+
+TEST(Chunks, E094AreNotOfferedWithoutTheBackendAndStillNoCommands) {
+  ForEachWorld(20, [](uint64_t number) {
+    WorldOptions options = OneSlot(number);
+    const bool discarded = number % 2 == 0;
+    options.sink.chunking = discarded;
+    if (discarded) options.settings.discard_ehlo_keywords = {"chunking"};
+    World world(std::move(options));
+    world.AddClient(MakeClient(0, 1));
+    ClientPlan later = MakeClient(1, 1);
+    later.start_after = 10s;
+    later.raw = {{"MAIL FROM:<x@c1.example> BODY=BINARYMIME\r\n", 1},
+                 {"BDAT 6\r\nQUIT\r\n", 1},
+                 {"MAIL FROM:<x@c1.example>\r\nRCPT TO:<a@b>\r\n"
+                  "BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\n",
+                  4}};
+    world.AddClient(std::move(later));
+    EXPECT_EQ(world.Run(), "");
+    ExpectAllSent(world.client(1));
+    const auto& replies = world.client(1).replies();
+    EXPECT_EQ(replies[1].find("CHUNKING"), std::string::npos);
+    EXPECT_EQ(replies[1].find("BINARYMIME"), std::string::npos);
+    EXPECT_TRUE(
+        Codes(world.client(1), 2).starts_with("555 502 250 250 502 502"))
+        << Codes(world.client(1), 2);
+    EXPECT_EQ(world.backend_dialogue().find("BDAT"), std::string::npos);
+  });
+}
+
+TEST(Chunks, E095OfAnUncertainSizeEndTheSession) {
+  constexpr std::string_view kSizes[] = {"",
+                                         "-1",
+                                         "x",
+                                         "123456789012345678901",
+                                         "18446744073709551615",
+                                         "5 FIRST",
+                                         "5 LAST LAST",
+                                         "5\x01",
+                                         "0x5",
+                                         "+5",
+                                         "5,"};
+  ForEachWorld(std::size(kSizes) * 2, [&](uint64_t number) {
+    World world(OneSlot(number));
+    ClientPlan plan = MakeClient(0, 0);
+    std::string raw;
+    if (number % 2 == 1) {
+      raw = "MAIL FROM:<x@c0.example>\r\nRCPT TO:<a@b>\r\n";
+    }
+    raw += "BDAT " + std::string(kSizes[number / 2]) + "\r\nNOOP\r\nNOOP\r\n";
+    plan.raw = {{raw, number % 2 == 1 ? 3 : 1}};
+    plan.says_quit = false;
+    world.AddClient(std::move(plan));
+    world.AddClient(ChunkClient(1, 1));
+    EXPECT_EQ(world.Run(), "");
+    EXPECT_EQ(world.client(0).replies().back(),
+              "501 5.5.4 Syntax: BDAT count [LAST]\r\n");
+    ExpectAllSent(world.client(1));
+  });
+}
+
+TEST(Chunks, E078OverTheLimitAreRefusedAndDropped) {
+  ForEachWorld(60, [](uint64_t number) {
+    WorldOptions options = OneSlot(number);
+    options.settings.message_size_limit = 20'000;
+    World world(std::move(options));
+    ClientPlan plan = ChunkClient(0, 3, 1);
+    const std::vector<std::vector<size_t>> sizes = {
+        {10'000, 10'000}, {15'000, 5'001}, {20'001, 10}};
+    for (size_t i = 0; i < 3; ++i) {
+      Mail& mail = plan.mails[i];
+      mail.body +=
+          std::string(sizes[i][0] + sizes[i][1] - mail.body.size(), 'b');
+      mail.chunks = sizes[i];
+    }
+    plan.pipelining = number % 2 == 0;
+    world.AddClient(std::move(plan));
+    EXPECT_EQ(world.Run(), "");
+    EXPECT_EQ(world.client(0).results()[0].final_code, 250);
+    EXPECT_EQ(world.client(0).results()[1].final_code, 552);
+    EXPECT_EQ(world.client(0).results()[2].final_code, 552);
+    // Between chunks a connection can be cleaned by RSET.
+    EXPECT_EQ(world.backend_connections(), 1);
+  });
+}
+
+TEST(Chunks, E088WithTooManyHopsAreRefusedAndDropped) {
+  std::string header;
+  for (int i = 0; i < 50; ++i) header += "Received: from a by b\r\n";
+  const std::string size = std::to_string(header.size());
+  for (const bool last : {true, false}) {
+    const std::string first = "BDAT " + size + (last ? " LAST" : "");
+    const std::string rest = last ? "" : "BDAT 6 LAST\r\nQUIT\r\n";
+    const std::string mail = "MAIL FROM:<x@c0.example>\r\nRCPT TO:<a@b>\r\n" +
+                             first + "\r\n" + header + rest;
+    EXPECT_EQ(Talk(OneSlot(1), mail, last ? 3 : 4).codes,
+              last ? "250 250 554 221" : "250 250 554 554 221");
+  }
+}
+
+TEST(Chunks, E113HaveAMinimumRate) {
+  WorldOptions options = OneSlot(1);
+  World world(std::move(options));
+  ClientPlan plan = MakeClient(0, 0);
+  plan.pause = 10s;
+  plan.raw = {{"MAIL FROM:<a@b>\r\n", 1},
+              {"RCPT TO:<c@d>\r\n", 1},
+              {"BDAT 60 LAST\r\n", 0}};
+  for (int i = 0; i < 60; ++i) plan.raw.push_back({"x", 0});
+  plan.lawless = true;
+  world.AddClient(std::move(plan));
+  EXPECT_EQ(world.Run(), "");
+  EXPECT_TRUE(world.ledger().accepted().empty());
+  EXPECT_EQ(world.counters().messages_too_slow, 1);
+}
+
+TEST(Chunks, TooLargeToBeDroppedEndTheSession) {
+  ForEachWorld(4, [](uint64_t number) {
+    World world(OneSlot(number));
+    ClientPlan plan = MakeClient(0, 0);
+    plan.start_after = 1s;
+    const bool in_mail = number % 2 == 1;
+    const std::string envelope =
+        in_mail ? "MAIL FROM:<x@c0.example>\r\nRCPT TO:<a@b>\r\n" : "";
+    plan.raw = {{envelope + "BDAT 1000000000000\r\nNOOP\r\n", in_mail ? 3 : 1}};
+    plan.says_quit = false;
+    world.AddClient(std::move(plan));
+    EXPECT_EQ(world.Run(), "");
+    const std::string& last = world.client(0).replies().back();
+    EXPECT_TRUE(last.starts_with(in_mail ? "552" : "503")) << last;
+  });
+}
+
+}  // namespace
+}  // namespace tlspost::sim

@@ -1,0 +1,31 @@
+// Plans of clients that say what they are told, and what they heard.
+
+#ifndef TLSPOST_TESTS_SIM_PLANS_H_
+#define TLSPOST_TESTS_SIM_PLANS_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/sim/sim_client.h"
+
+namespace tlspost::sim {
+
+// A client that says each line when the one before was answered.
+ClientPlan Saying(const std::vector<std::string>& lines);
+ClientPlan SayingOften(const std::string& line, int times);
+// The same, all of it at once.
+ClientPlan SayingAtOnce(const std::string& line, int times);
+// A client that sends `bytes` octet by octet, `pause` apart, and awaits
+// nothing.
+ClientPlan Dripping(std::string_view bytes, io::Duration pause);
+
+// Replies that begin so.
+int CountReplies(const SimClient& client, std::string_view start);
+std::string LastReply(const SimClient& client);
+// How often `words` are in `text`.
+int CountWords(std::string_view text, std::string_view words);
+
+}  // namespace tlspost::sim
+
+#endif  // TLSPOST_TESTS_SIM_PLANS_H_

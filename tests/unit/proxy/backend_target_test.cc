@@ -1,0 +1,179 @@
+// Health and choice of backends, on a clock of the test's own.
+
+#include "proxy/backend_target.h"
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace tlspost {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+
+constexpr io::Time kStart = io::Time() + std::chrono::hours(1);
+
+BackendAddress At(const std::string& name, int port = 25) {
+  return {name,
+          *io::Endpoint::FromIp("192.0.2.1", static_cast<uint16_t>(port))};
+}
+
+// Two or more, all of them reached.
+BackendTargets Reached(int count) {
+  std::vector<BackendAddress> addresses;
+  for (int i = 0; i < count; ++i) addresses.push_back(At("mail", 25 + i));
+  return BackendTargets(std::move(addresses));
+}
+
+BackendTarget& Nth(BackendTargets& targets, int number) {
+  // The best are given in order as long as each is made busy.
+  std::vector<BackendTarget*> taken;
+  for (int i = 0; i <= number; ++i) {
+    taken.push_back(targets.BestToDial(kStart, {}));
+    ++taken.back()->dialing;
+  }
+  for (BackendTarget* target : taken) --target->dialing;
+  return *taken.back();
+}
+
+TEST(BackendTarget, ItsHostIsTheNamesHost) {
+  EXPECT_EQ(BackendTarget(At("mail.example:25")).Host(), "mail.example");
+  EXPECT_EQ(BackendTarget(At("[2001:db8::1]:25")).Host(), "2001:db8::1");
+  EXPECT_EQ(BackendTarget(At("unix:/run/mail:25")).Host(), "");
+}
+
+TEST(BackendTarget, EachFailureDoublesThePauseUpToTheLongest) {
+  for (const uint64_t random : {uint64_t{0}, ~uint64_t{0}, uint64_t{12345}}) {
+    BackendTarget target(At("mail:25"));
+    io::Duration full = 500ms;
+    for (int i = 0; i < 12; ++i) {
+      const io::Duration pause = target.NoteFailure(kStart, 500ms, 30s, random);
+      EXPECT_GE(pause, full / 2);
+      EXPECT_LE(pause, full);
+      EXPECT_EQ(target.retry_at(), kStart + pause);
+      full = std::min<io::Duration>(full * 2, 30s);
+    }
+  }
+}
+
+// E103: half-open.
+TEST(BackendTarget, E103ADownOneIsTriedByOneConnectionAtATime) {
+  BackendTarget target(At("mail:25"));
+  EXPECT_TRUE(target.MayDial(kStart));
+  ++target.dialing;
+  EXPECT_TRUE(target.MayDial(kStart));  // up: as many as are wanted
+  --target.dialing;
+  const io::Duration pause = target.NoteFailure(kStart, 1s, 30s, 0);
+  EXPECT_FALSE(target.MayDial(kStart));
+  EXPECT_FALSE(target.MayDial(kStart + pause - 1ms));
+  EXPECT_TRUE(target.MayDial(kStart + pause));
+  ++target.dialing;
+  EXPECT_FALSE(target.MayDial(kStart + pause));
+  EXPECT_TRUE(target.NoteOpened());
+  EXPECT_FALSE(target.NoteOpened());
+  EXPECT_TRUE(target.MayDial(kStart + pause));
+}
+
+TEST(BackendTarget, OneThatIsBackGetsItsShareLittleByLittle) {
+  BackendTarget target(At("mail:25"));
+  EXPECT_FALSE(target.has_its_share());
+  target.NoteFailure(kStart, 1s, 30s, 0);
+  target.NoteOpened();
+  for (int ended = 0; ended < 5; ++ended) {
+    target.lent = ended;
+    EXPECT_FALSE(target.has_its_share());
+    target.lent = ended + 1;
+    EXPECT_TRUE(target.has_its_share());
+    target.NoteLeaseEnded();
+  }
+}
+
+TEST(BackendTargets, TheLeastBusyIsTheBest) {
+  BackendTargets targets = Reached(3);
+  BackendTarget& first = Nth(targets, 0);
+  BackendTarget& second = Nth(targets, 1);
+  BackendTarget& third = Nth(targets, 2);
+  first.lent = 2;
+  second.lent = 1;
+  third.lent = 3;
+  EXPECT_EQ(targets.BestToDial(kStart, {}), &second);
+  EXPECT_TRUE(BackendTargets::IsBetter(second, first, kStart));
+  second.lent = 2;
+  first.open = 4;
+  second.open = 3;
+  EXPECT_EQ(targets.BestToDial(kStart, {}), &second);
+  // Of equals the one whose turn is longer ago.
+  first.NoteLease();
+  second.NoteLease();
+  EXPECT_TRUE(BackendTargets::IsBetter(first, second, kStart));
+  EXPECT_FALSE(BackendTargets::IsBetter(second, first, kStart));
+}
+
+TEST(BackendTargets, DownAndAvoidedAndSlowOnesComeLast) {
+  BackendTargets targets = Reached(2);
+  BackendTarget& first = Nth(targets, 0);
+  BackendTarget& second = Nth(targets, 1);
+  second.lent = 9;
+  EXPECT_EQ(targets.BestToDial(kStart, {}), &first);
+  EXPECT_EQ(targets.BestToDial(kStart, {&first}), &second);
+  EXPECT_NE(targets.BestToDial(kStart, {&first, &second}), nullptr);
+  first.NoteFarewell(kStart);
+  EXPECT_EQ(targets.BestToDial(kStart, {}), &second);
+  EXPECT_EQ(targets.BestToDial(kStart + BackendTarget::kFarewellPause, {}),
+            &first);
+  const io::Duration pause = first.NoteFailure(kStart, 1s, 30s, 0);
+  EXPECT_EQ(targets.BestToDial(kStart, {}), &second);
+  EXPECT_EQ(targets.BestToDial(kStart + pause, {}), &second);
+  EXPECT_FALSE(targets.all_down());
+  second.NoteFailure(kStart, 60s, 60s, 0);
+  EXPECT_TRUE(targets.all_down());
+  EXPECT_EQ(targets.BestToDial(kStart, {}), nullptr);
+  EXPECT_EQ(targets.BestToDial(kStart + pause, {}), &first);
+  EXPECT_EQ(targets.NextRetry(kStart), first.retry_at());
+}
+
+TEST(BackendTargets, TheUnknownAndTheDueAreProbed) {
+  BackendTargets targets = Reached(2);
+  BackendTarget& first = Nth(targets, 0);
+  BackendTarget& second = Nth(targets, 1);
+  first.capabilities.emplace();
+  EXPECT_EQ(targets.DueForProbe(kStart), &second);
+  ++second.dialing;
+  EXPECT_EQ(targets.DueForProbe(kStart), nullptr);
+  --second.dialing;
+  second.capabilities.emplace();
+  EXPECT_EQ(targets.DueForProbe(kStart), nullptr);
+  const io::Duration pause = first.NoteFailure(kStart, 1s, 30s, 0);
+  EXPECT_EQ(targets.DueForProbe(kStart), nullptr);
+  EXPECT_EQ(targets.DueForProbe(kStart + pause), &first);
+}
+
+TEST(BackendTargets, OfferWhatAllOfThemDo) {
+  BackendTargets targets = Reached(2);
+  EXPECT_FALSE(targets.CommonCapabilities().has_value());
+  smtp::EhloCapabilities many;
+  many.size = 1000;
+  many.smtputf8 = true;
+  many.dsn = true;
+  many.auth = "AUTH PLAIN LOGIN CRAM-MD5";
+  Nth(targets, 0).capabilities = many;
+  EXPECT_EQ(targets.CommonCapabilities(), many);
+  smtp::EhloCapabilities few;
+  few.size = 500;
+  few.dsn = true;
+  few.auth = "AUTH login plain";
+  Nth(targets, 1).capabilities = few;
+  const auto common = targets.CommonCapabilities();
+  ASSERT_TRUE(common.has_value());
+  EXPECT_EQ(common->size, 500u);
+  EXPECT_TRUE(common->dsn);
+  EXPECT_FALSE(common->smtputf8);
+  EXPECT_EQ(common->auth, "AUTH PLAIN LOGIN");
+}
+
+}  // namespace
+}  // namespace tlspost

@@ -1,0 +1,256 @@
+// The table of clients: who is one client, what is counted, what is forgotten.
+
+#include "proxy/client_limits.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+
+namespace tlspost {
+namespace {
+
+using std::chrono_literals::operator""s;
+using Verdict = ClientLimits::Verdict;
+
+constexpr io::Time kStart = io::Time(1000s);
+
+io::Endpoint At(std::string_view address, int port = 40000) {
+  return *io::Endpoint::FromIp(address, static_cast<uint16_t>(port));
+}
+
+ClientLimits::Options Limits(int connections) {
+  ClientLimits::Options options;
+  options.connections = connections;
+  options.handshakes = 100;
+  options.time_unit = 60s;
+  return options;
+}
+
+ClientLimits::Options Rate(ClientEvent event, int rate) {
+  ClientLimits::Options options = Limits(0);
+  options.rates[static_cast<size_t>(event)] = rate;
+  return options;
+}
+
+TEST(ClientLimits, E114OneClientHasSoManyConnections) {
+  ClientLimits limits(Limits(2));
+  auto first = limits.Connect(At("192.0.2.1", 1), kStart);
+  const auto second = limits.Connect(At("192.0.2.1", 2), kStart);
+  EXPECT_EQ(first.verdict, Verdict::kWelcome);
+  EXPECT_EQ(second.verdict, Verdict::kWelcome);
+  {
+    const auto third = limits.Connect(At("192.0.2.1", 3), kStart);
+    EXPECT_EQ(third.verdict, Verdict::kTooManyConnections);
+    EXPECT_EQ(third.count, 3);
+  }
+  EXPECT_EQ(limits.Connect(At("192.0.2.2"), kStart).verdict, Verdict::kWelcome);
+  first.visit = ClientLimits::Visit();
+  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart).verdict, Verdict::kWelcome);
+}
+
+TEST(ClientLimits, ASlash64IsOneClient) {
+  ClientLimits limits(Limits(1));
+  const auto first = limits.Connect(At("2001:db8:0:1::1"), kStart);
+  EXPECT_EQ(limits.Connect(At("2001:db8:0:1:ffff::2"), kStart).verdict,
+            Verdict::kTooManyConnections);
+  EXPECT_EQ(limits.Connect(At("2001:db8:0:2::1"), kStart).verdict,
+            Verdict::kWelcome);
+}
+
+TEST(ClientLimits, Ipv4ClientsOnAnIpv6SocketAreDifferentClients) {
+  ClientLimits limits(Limits(1));
+  const auto first = limits.Connect(At("::ffff:192.0.2.1"), kStart);
+  EXPECT_EQ(limits.Connect(At("::ffff:192.0.2.2"), kStart).verdict,
+            Verdict::kWelcome);
+  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart).verdict,
+            Verdict::kTooManyConnections);
+}
+
+TEST(ClientLimits, ExceptionsAreNotCounted) {
+  ClientLimits::Options options = Rate(ClientEvent::kMessage, 1);
+  options.connections = 1;
+  options.exceptions = *io::ParseNetworks({"192.0.2.0/24"});
+  ClientLimits limits(options);
+  auto first = limits.Connect(At("192.0.2.1"), kStart);
+  const auto second = limits.Connect(At("192.0.2.1"), kStart);
+  EXPECT_EQ(second.verdict, Verdict::kWelcome);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(first.visit.Count(ClientEvent::kMessage, kStart), 0);
+  }
+  EXPECT_EQ(limits.size(), 0u);
+}
+
+TEST(ClientLimits, ARateIsOverAllConnectionsAndStartsAnewWithItsTimeUnit) {
+  ClientLimits limits(Rate(ClientEvent::kRecipient, 3));
+  auto one = limits.Connect(At("192.0.2.1"), kStart);
+  auto other = limits.Connect(At("192.0.2.1"), kStart);
+  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kStart), 0);
+  EXPECT_EQ(other.visit.Count(ClientEvent::kRecipient, kStart + 1s), 0);
+  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kStart + 2s), 0);
+  EXPECT_EQ(other.visit.Count(ClientEvent::kRecipient, kStart + 3s), 4);
+  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kStart + 59s), 5);
+  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kStart + 60s), 0);
+  // What has no rate is never too much.
+  EXPECT_EQ(one.visit.Count(ClientEvent::kMessage, kStart), 0);
+}
+
+TEST(ClientLimits, TheNextOneIsJudgedWithoutBeingCounted) {
+  ClientLimits limits(Rate(ClientEvent::kNewTlsSession, 1));
+  auto client = limits.Connect(At("192.0.2.1"), kStart);
+  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kStart), 0);
+  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kStart), 0);
+  EXPECT_EQ(client.visit.Count(ClientEvent::kNewTlsSession, kStart), 0);
+  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kStart), 2);
+  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kStart + 60s),
+            0);
+}
+
+TEST(ClientLimits, ARateOutlastsTheConnection) {
+  ClientLimits limits(Rate(ClientEvent::kConnection, 2));
+  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart).verdict, Verdict::kWelcome);
+  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart).verdict, Verdict::kWelcome);
+  const auto third = limits.Connect(At("192.0.2.1"), kStart + 59s);
+  EXPECT_EQ(third.verdict, Verdict::kTooOften);
+  EXPECT_EQ(third.count, 3);
+  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart + 60s).verdict,
+            Verdict::kWelcome);
+}
+
+TEST(ClientLimits, E116ErrorsOfEarlierSessionsCloseTheDoor) {
+  ClientLimits limits(Rate(ClientEvent::kError, 5));
+  {
+    auto client = limits.Connect(At("192.0.2.1"), kStart);
+    for (int i = 0; i < 5; ++i) {
+      EXPECT_EQ(client.visit.Count(ClientEvent::kError, kStart), 0);
+    }
+    EXPECT_EQ(client.visit.Count(ClientEvent::kError, kStart), 6);
+  }
+  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart).verdict,
+            Verdict::kTooManyErrors);
+  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart + 60s).verdict,
+            Verdict::kWelcome);
+}
+
+TEST(ClientLimits, HandshakesUnderWayAreBounded) {
+  ClientLimits::Options options = Limits(0);
+  options.handshakes = 1;
+  ClientLimits limits(options);
+  auto one = limits.Connect(At("192.0.2.1"), kStart);
+  auto other = limits.Connect(At("192.0.2.1"), kStart);
+  EXPECT_TRUE(one.visit.BeginHandshake());
+  EXPECT_FALSE(other.visit.BeginHandshake());
+  one.visit.EndHandshake();
+  EXPECT_TRUE(other.visit.BeginHandshake());
+  other.visit.EndHandshake();
+}
+
+// --- memory -----------------------------------------------------------------
+
+TEST(ClientLimits, RemembersNobodyWithoutARate) {
+  ClientLimits limits(Limits(10));
+  for (int i = 0; i < 100; ++i) {
+    const auto client =
+        limits.Connect(At(absl::StrFormat("192.0.2.%d", i)), kStart);
+    EXPECT_EQ(limits.size(), 1u);
+  }
+  EXPECT_EQ(limits.size(), 0u);
+}
+
+TEST(ClientLimits, ForgetsWhoLeftFirstButNeverWhoIsHere) {
+  ClientLimits::Options options = Rate(ClientEvent::kConnection, 1);
+  options.max_remembered = 64;
+  ClientLimits limits(options);
+  const auto here = limits.Connect(At("198.51.100.1"), kStart);
+  std::string last;
+  for (int i = 0; i < 20000; ++i) {
+    last = absl::StrFormat("10.%d.%d.1", i / 250, i % 250);
+    EXPECT_EQ(limits.Connect(At(last), kStart).verdict, Verdict::kWelcome);
+    ASSERT_LE(limits.size(), 64u + 1);
+  }
+  // Who came last is remembered, who came first is not, who stays is.
+  EXPECT_EQ(limits.Connect(At(last), kStart).verdict, Verdict::kTooOften);
+  EXPECT_EQ(limits.Connect(At("10.0.0.1"), kStart).verdict, Verdict::kWelcome);
+  EXPECT_EQ(limits.Connect(At("198.51.100.1"), kStart).verdict,
+            Verdict::kTooOften);
+}
+
+TEST(ClientLimits, WhatIsOverIsForgottenByAndBy) {
+  ClientLimits limits(Rate(ClientEvent::kMessage, 1));
+  for (int i = 0; i < 5000; ++i) {
+    const auto client = limits.Connect(
+        At(absl::StrFormat("10.%d.%d.1", i / 250, i % 250)), kStart);
+  }
+  EXPECT_EQ(limits.size(), 5000u);
+  for (int i = 0; i < 5000; ++i) {
+    const auto client = limits.Connect(
+        At(absl::StrFormat("10.200.%d.%d", i / 250, i % 250)), kStart + 60s);
+  }
+  // Only the new ones, each a shard's at most four at a time.
+  EXPECT_LE(limits.size(), 5000u + 64u * 4u);
+}
+
+// --- threads ----------------------------------------------------------------
+
+// Eight threads come and go as twenty clients; in the end all is balanced, and
+// no limit was passed at any moment.
+TEST(ClientLimits, HoldsForSeveralThreads) {
+  constexpr int kClients = 20;
+  constexpr int kMost = 3;
+  ClientLimits::Options options = Rate(ClientEvent::kMessage, 1'000'000);
+  options.connections = kMost;
+  options.handshakes = 2;
+  options.max_remembered = 64;
+  ClientLimits limits(options);
+  std::array<std::atomic<int>, kClients> inside{};
+  std::array<std::atomic<int>, kClients> shaking{};
+  std::atomic<int> welcome = 0;
+  std::atomic<int> passed = 0;
+  std::vector<std::thread> threads;
+  for (unsigned seed = 0; seed < 8; ++seed) {
+    threads.emplace_back([&, seed] {
+      std::mt19937 random(seed);
+      std::vector<std::pair<size_t, ClientLimits::Visit>> held;
+      for (int round = 0; round < 4000; ++round) {
+        const size_t number = random() % kClients;
+        const io::Time now =
+            kStart + io::Duration(int64_t{round} * 100'000'000);
+        auto arrival =
+            limits.Connect(At(absl::StrFormat("192.0.2.%d", number + 1)), now);
+        if (arrival.verdict == Verdict::kWelcome) {
+          ++welcome;
+          if (++inside[number] > kMost) ++passed;
+          arrival.visit.Count(ClientEvent::kMessage, now);
+          if (arrival.visit.BeginHandshake()) {
+            if (++shaking[number] > 2) ++passed;
+            --shaking[number];
+            arrival.visit.EndHandshake();
+          }
+          held.emplace_back(number, std::move(arrival.visit));
+        }
+        if (held.size() > 4) {
+          --inside[held.front().first];
+          held.erase(held.begin());
+        }
+      }
+      for (const auto& [number, visit] : held) --inside[number];
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(passed, 0);
+  EXPECT_GT(welcome, 4000);
+  EXPECT_EQ(limits.connections(), 0u);
+  EXPECT_LE(limits.size(), 64u);
+}
+
+}  // namespace
+}  // namespace tlspost

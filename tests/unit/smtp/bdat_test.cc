@@ -1,0 +1,37 @@
+// Sizes of chunks, read and written.
+
+#include "common/smtp/bdat.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace tlspost::smtp {
+namespace {
+
+// "SIZE" or "SIZE LAST"; the refusal's code if it is none.
+std::string Read(std::string_view line) {
+  const auto chunk = ParseBdat(ParseCommand(line));
+  if (!chunk.ok()) return std::to_string(chunk.refusal().code());
+  return FormatBdat(*chunk);
+}
+
+TEST(Bdat, Rfc3030_2_SizesAndTheLast) {
+  EXPECT_EQ(Read("BDAT 0"), "BDAT 0\r\n");
+  EXPECT_EQ(Read("bdat 86 last"), "BDAT 86 LAST\r\n");
+  EXPECT_EQ(Read(" BDAT  0086\tLAST "), "BDAT 86 LAST\r\n");
+  EXPECT_EQ(Read("BDAT 4611686018427387904"), "BDAT 4611686018427387904\r\n");
+}
+
+TEST(Bdat, E095NoCertainSizeIsNone) {
+  for (const char* line :
+       {"BDAT", "BDAT LAST", "BDAT -1", "BDAT +1", "BDAT 1.5", "BDAT 0x10",
+        "BDAT 4611686018427387905", "BDAT 18446744073709551616",
+        "BDAT 123456789012345678901", "BDAT 1 LAST x", "BDAT 1 LASTX",
+        "BDAT 1 2", "BDAT 1\x01", "BDAT 1\r"}) {
+    EXPECT_EQ(Read(line), "501") << line;
+  }
+}
+
+}  // namespace
+}  // namespace tlspost::smtp
