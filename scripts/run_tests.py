@@ -2,10 +2,11 @@
 
 Stages, in order: lint; gcc with AddressSanitizer and
 UndefinedBehaviorSanitizer (unit and simulation tests); the release build;
-clang (unit and simulation tests); fuzz (a minute of libFuzzer); end to end,
-with the sanitized binary. The end-to-end tests wait more than they work: they
-run while the compilers do, which give way to them, and are shown at the end. A
-stage whose build failed is counted as one failure and the others go on.
+clang (unit and simulation tests); with --fuzz, fuzz (a minute of libFuzzer);
+end to end, with the sanitized binary. The end-to-end tests wait more than they
+work: they run while the compilers do, which give way to them, and are shown at
+the end. A stage whose build failed is counted as one failure and the others go
+on.
 """
 
 import argparse
@@ -186,7 +187,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("stages", nargs="*", metavar="STAGE",
                         help="only these: " + ", ".join(STAGES))
-    chosen = parser.parse_args().stages or list(STAGES)
+    parser.add_argument("--fuzz", action="store_true",
+                        help="the stage fuzz too, which builds everything "
+                        "once more")
+    options = parser.parse_args()
+    chosen = options.stages or [name for name in STAGES if name != "fuzz"]
+    if options.fuzz and "fuzz" not in chosen:
+        chosen.append("fuzz")
     for name in chosen:
         if name not in STAGES:
             parser.error(f"no stage {name}; there are {', '.join(STAGES)}")
