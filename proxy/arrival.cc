@@ -102,9 +102,14 @@ Task<absl::Status> Arrival::ReadProxyHeader() {
       co_return MalformedHeader(decoding.fault);
     }
     received->Consume(decoding.octets - before);
-    stream_->PutBack(*std::move(received));
+    PutBackCopy(received->view());
     co_return Believe(decoding.header);
   }
+}
+
+// A copy: the loop's receive buffers are few, and the wait may be long.
+void Arrival::PutBackCopy(std::string_view bytes) {
+  stream_->PutBack(services_.loop.blocks().Copy(bytes));
 }
 
 absl::Status Arrival::Believe(const smtp::ProxyHeader& header) {
@@ -158,8 +163,13 @@ Task<absl::Status> Arrival::AwaitSilence() {
   const io::Time deadline =
       services_.loop.Now() + services_.settings.greet_wait;
   auto received = co_await stream_->Read(deadline);
-  if (received.ok()) stream_->PutBack(*std::move(received));
-  co_return received.status();
+  if (!received.ok()) co_return received.status();
+  if (received->empty()) {
+    stream_->PutBack(*std::move(received));  // the end
+  } else {
+    PutBackCopy(received->view());
+  }
+  co_return absl::OkStatus();
 }
 
 // How much the client has said that it must not have said yet.

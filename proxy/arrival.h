@@ -67,6 +67,7 @@ class Arrival : public ListNode<Arrival> {
   bool looks_up_name() const;
   Task<absl::Status> AwaitSilence();
   Task<void> LearnName(io::Time deadline);
+  void PutBackCopy(std::string_view bytes);
   size_t EarlyOctets();
   void NoteEarlyTalker(size_t octets);
   void NoteBadHeader(const absl::Status& why);

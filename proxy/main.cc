@@ -47,6 +47,7 @@ int Serve(std::span<const char* const> args) {
     }
   });
   const bool clean = server.Wait();
+  signals.Stop();  // before what it calls is gone
   (*log)->Info("stopped");
   return clean ? 0 : 1;
 }

@@ -67,7 +67,11 @@ Server::Server(Settings settings, Log& log)
       start_time_s_(SecondsSinceEpoch()),
       tls_loader_(settings_, static_cast<size_t>(worker_count_)) {}
 
-Server::~Server() { Wait(); }
+Server::~Server() {
+  Wait();
+  // What it hands its loads to goes before it does.
+  if (reloader_ != nullptr) reloader_->Stop();
+}
 
 void Server::UseCertificate(std::string cert_pem, std::string key_pem) {
   tls_loader_.UseCertificate(std::move(cert_pem), std::move(key_pem));

@@ -8,6 +8,7 @@
 #include "common/smtp/bdat.h"
 #include "common/smtp/reply.h"
 #include "proxy/chunk_relay.h"
+#include "proxy/client_conduct.h"
 #include "proxy/session.h"
 
 namespace tlspost {
@@ -29,7 +30,7 @@ Task<absl::Status> Session::RefuseChunk() {
   if (read.ok() || absl::IsResourceExhausted(read)) {
     Refuse(Verb::kBdat, WhyNoChunk());
   }
-  deadline_ = services_.loop.Now() + services_.settings.command_timeout;
+  deadline_ = services_.loop.Now() + CommandTimeout(services_);
   co_return read;
 }
 

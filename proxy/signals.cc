@@ -23,7 +23,7 @@ SignalWatcher::SignalWatcher() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-SignalWatcher::~SignalWatcher() {
+void SignalWatcher::Stop() {
   if (!thread_.joinable()) return;
   pthread_kill(thread_.native_handle(), kStopSignal);
   thread_.join();

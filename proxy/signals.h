@@ -17,8 +17,10 @@ class SignalWatcher {
  public:
   // Blocks SIGTERM, SIGINT and SIGHUP, and ignores SIGPIPE.
   SignalWatcher();
-  // Ends the thread.
-  ~SignalWatcher();
+  ~SignalWatcher() { Stop(); }
+
+  // No `on_signal` is under way behind this, and none comes any more.
+  void Stop();
 
   // Calls `on_signal(number)` for each signal from now on.
   void Start(std::function<void(int)> on_signal);

@@ -9,6 +9,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "proxy/certificate_files.h"
+#include "proxy/listener_settings.h"
 
 namespace tlspost {
 namespace {
@@ -100,10 +101,18 @@ bool TlsLoader::WantsClientTls() const {
   const auto wants = [](const TlsTerms& terms) {
     return terms.tls_security_level != TlsSecurityLevel::kNone;
   };
-  return wants(settings_.terms()) || !settings_.listen_tls.empty() ||
-         std::any_of(
-             settings_.tls_policy.begin(), settings_.tls_policy.end(),
-             [&](const TlsPolicyRule& rule) { return wants(rule.terms); });
+  const auto any_wants = [&](const Settings& settings) {
+    return wants(settings.terms()) || !settings.listen_tls.empty() ||
+           std::any_of(
+               settings.tls_policy.begin(), settings.tls_policy.end(),
+               [&](const TlsPolicyRule& rule) { return wants(rule.terms); });
+  };
+  return any_wants(settings_) ||
+         std::any_of(settings_.listeners.begin(), settings_.listeners.end(),
+                     [&](const ListenerRule& rule) {
+                       const auto settings = SettingsFor(rule, settings_);
+                       return settings.ok() && any_wants(*settings);
+                     });
 }
 
 absl::Status TlsLoader::LoadClientTls(Loaded& loaded) {

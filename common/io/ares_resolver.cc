@@ -290,8 +290,10 @@ void AresResolver::Confirm(Question& question) {
   hints.ai_flags = ARES_AI_NOSORT;
   hints.ai_family = question.address.family();
   hints.ai_socktype = SOCK_STREAM;
-  ares_getaddrinfo(channel_, question.answer.name.reverse_name.c_str(), nullptr,
-                   &hints, OnForward, &question);
+  // With the dot at its end no search list is tried.
+  const std::string name = question.answer.name.reverse_name + ".";
+  ares_getaddrinfo(channel_, name.c_str(), nullptr, &hints, OnForward,
+                   &question);
 }
 
 void AresResolver::OnForward(void* argument, int status, int /*timeouts*/,

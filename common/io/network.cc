@@ -31,7 +31,7 @@ absl::Status NoNetwork(std::string_view text, std::string_view why) {
 
 AddressBytes BytesOf(const Endpoint& endpoint) {
   AddressBytes bytes{};
-  if (endpoint.is_unix()) return bytes;
+  if (endpoint.is_unix() || endpoint.family() == AF_UNSPEC) return bytes;
   sockaddr_storage storage;
   endpoint.ToSockaddr(storage);
   if (storage.ss_family == AF_INET6) {

@@ -159,8 +159,10 @@ class UringLoop::Wakeup final : public Completion {
  private:
   void OnCompletion(int /*result*/, uint32_t /*flags*/) override {
     armed_ = false;
+    // What was to use the work may be gone before the loop is.
+    if (stopping_) return;
     loop_.RunRemoteWork();
-    if (!stopping_) Arm();
+    Arm();
   }
 
   UringLoop& loop_;

@@ -218,8 +218,15 @@ class UringListener::Accepting final : public Completion {
       close(fd);
       return;
     }
+    // A client that has reset its connection meanwhile has no address any
+    // more, and nobody is there.
+    Endpoint peer = PeerEndpoint(fd);
+    if (peer.family() == AF_UNSPEC) {
+      close(fd);
+      return;
+    }
     listener_->Deliver(
-        std::make_unique<UringStream>(loop_, fd, PeerEndpoint(fd)));
+        std::make_unique<UringStream>(loop_, fd, std::move(peer)));
   }
 
   UringLoop& loop_;

@@ -215,6 +215,7 @@ int RunDemo(std::span<const char* const> args) {
   signals.Start(
       [&](int) { (*loop)->PostRemote([&demo] { demo.Interrupt(); }); });
   (*loop)->Run();
+  signals.Stop();
   return demo.result().ok() ? 0 : Fail(MessageOf(demo.result()));
 }
 

@@ -1,6 +1,8 @@
 """Everything has a bound: times, lines, errors, connections, the pool."""
 
 import socket
+import signal
+import struct
 import time
 
 import case
@@ -88,6 +90,23 @@ class LimitTest(case.PostfixCase):
         self.assertEqual(codes[-1], 421, codes)
         self.assertLessEqual(len(codes), 6)
         self.assert_closes(client, 5)
+
+    def test_clients_that_reset_before_they_are_accepted(self):
+        """They have no address any more; the others are served."""
+        running = self.start_proxy()
+        running.process.send_signal(signal.SIGSTOP)
+        try:
+            for _ in range(20):
+                with socket.socket() as client:
+                    client.connect(("127.0.0.1", running.port))
+                    client.setsockopt(
+                        socket.SOL_SOCKET,
+                        socket.SO_LINGER,
+                        struct.pack("ii", 1, 0),
+                    )
+        finally:
+            running.process.send_signal(signal.SIGCONT)
+        self.assert_delivers(self.tls_session(running))
 
     def test_max_connections(self):
         running = self.start_proxy(max_connections=3, workers=2)

@@ -252,6 +252,28 @@ TEST_F(TlsReloaderTest, E035TheLastResultIsKeptWithItsTime) {
   EXPECT_GE(reloader_->last_time_s(), failed_at);
 }
 
+TEST_F(TlsReloaderTest, AListenerMayWantTlsWhereTheOthersDoNot) {
+  settings_.tls_security_level = TlsSecurityLevel::kNone;
+  const auto has_tls = [this] {
+    TlsLoader loader(settings_, /*workers=*/1);
+    TlsLoader::Loaded loaded;
+    EXPECT_TRUE(loader.Load(loaded).ok());
+    return loaded.workers[0].clients != nullptr;
+  };
+  EXPECT_FALSE(has_tls());
+  ListenerRule rule;
+  rule.addresses = {"127.0.0.1:465"};
+  rule.implicit_tls = true;
+  settings_.listeners = {rule};
+  EXPECT_TRUE(has_tls());
+  rule.implicit_tls = false;
+  settings_.listeners = {rule};
+  EXPECT_FALSE(has_tls());
+  rule.changes = {{"tls_security_level", {"may"}}};
+  settings_.listeners = {rule};
+  EXPECT_TRUE(has_tls());
+}
+
 TEST_F(TlsReloaderTest, ARequestReloadsWhatHasNotChanged) {
   Start();
   reloader_->Request();
