@@ -57,11 +57,15 @@ Task<absl::Status> Backend::SayEhlo(std::string hostname, io::Time deadline) {
   // would seem to take no identity.
   const bool knows_no_ehlo =
       reply.code == 500 || reply.code == 502 || reply.code == 504;
-  if (!knows_no_ehlo) co_return UnexpectedReply("reply to EHLO", reply.text);
+  if (!knows_no_ehlo) {
+    if (reply.code >= 400) refusal_ = reply.text;
+    co_return UnexpectedReply("reply to EHLO", reply.text);
+  }
   const std::string helo = "HELO " + hostname + "\r\n";
   CO_TRY(co_await Send(helo, 1, deadline));
   CO_TRY_LET(plain_reply, co_await ReadReply(deadline));
   if (plain_reply.code != 250) {
+    if (plain_reply.code >= 400) refusal_ = plain_reply.text;
     co_return UnexpectedReply("reply to HELO", plain_reply.text);
   }
   co_return absl::OkStatus();

@@ -18,12 +18,15 @@ Task<absl::Status> DiscardChunk(SessionServices& services,
   if (octets > MessageRelay::kMaxDrainOctets) {
     co_return absl::ResourceExhaustedError("endless chunk after refusal");
   }
+  const Settings& settings = services.settings;
+  DataPace pace(settings.data_timeout, settings.min_data_rate);
   while (octets > 0) {
     if (client.unread().empty()) {
       if (client.needs_flush()) CO_TRY(co_await client.Flush());
-      const io::Time deadline =
-          services.loop.Now() + services.settings.data_timeout;
+      const io::Time began = services.loop.Now();
+      const io::Time deadline = pace.Deadline(began);
       CO_TRY(co_await client.Fill(deadline));
+      pace.Note(client.unread().size(), services.loop.Now() - began);
     }
     const size_t piece = std::min<uint64_t>(octets, client.unread().size());
     client.Consume(piece);

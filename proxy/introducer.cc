@@ -82,9 +82,12 @@ Task<Introducer::Outcome> Introducer::IntroduceAgain(Backend& backend,
                                                      const Borrower& borrower,
                                                      std::string& refusal) {
   // A second XCLIENT would end what AUTH began, or be refused. All that can
-  // have changed is the client's name, and that is told by EHLO.
+  // have changed is the client's name, and that it says EHLO now: both are told
+  // by EHLO.
   const auto& told = backend.identity();
-  const bool renamed = told.has_value() && told->helo != borrower.identity.helo;
+  const bool renamed =
+      told.has_value() && (told->helo != borrower.identity.helo ||
+                           (borrower.identity.esmtp && !told->esmtp));
   if (renamed) {
     auto greeted = co_await backend.GreetAs(borrower.identity, ReplyDeadline());
     if (!greeted.ok()) co_return Outcome::kTryAnother;

@@ -133,7 +133,8 @@ Task<void> MessageRelay::HearFinalReply() {
       services_.loop.Now() + services_.settings.backend_data_done_timeout;
   lease_->ExpectReply();
   auto final_reply = co_await lease_->ReadReply(deadline);
-  if (!final_reply.ok()) {
+  // 3yz is the answer to something else: replies have come apart.
+  if (!final_reply.ok() || final_reply->code / 100 == 3) {
     // Delivered or not, nobody knows: the client decides what to do next
     // (RFC 5321 section 4.5.3.2.6). Never a retry from here.
     outcome_unknown_ = true;

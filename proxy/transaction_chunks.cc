@@ -7,6 +7,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/smtp/bdat.h"
+#include "proxy/client_conduct.h"
 #include "proxy/transaction.h"
 
 namespace tlspost {
@@ -38,6 +39,8 @@ Task<absl::Status> Transaction::RelayChunk() {
     co_return MakeStatus(absl::StatusCode::kInvalidArgument, kUnknownChunkSize);
   }
   const smtp::BdatArguments chunk = *parsed;
+  // It brings the message no nearer, and might go on for ever.
+  if (chunk.size == 0 && !chunk.last) NoteJunk(services_, state_);
   if (chunks_ == nullptr) BeginChunks();
   const bool had_failed = chunks_->failed();
   absl::Status end = co_await chunks_->Run(chunk);

@@ -200,6 +200,31 @@ TEST(Chunks, E113HaveAMinimumRate) {
   EXPECT_EQ(world.counters().messages_too_slow, 1);
 }
 
+// Where nobody takes it, too: it might hold a backend connection for ever.
+TEST(Chunks, E113HaveAMinimumRateWhenTheyAreDropped) {
+  for (const bool in_transaction : {true, false}) {
+    World world(OneSlot(1));
+    ClientPlan plan = MakeClient(0, 0);
+    plan.pause = 10s;
+    if (in_transaction) plan.raw = {{"MAIL FROM:<a@b>\r\n", 1}};
+    plan.raw.push_back({"BDAT 60 LAST\r\n", 0});
+    for (int i = 0; i < 60; ++i) plan.raw.push_back({"x", 0});
+    world.AddClient(std::move(plan));
+    EXPECT_EQ(world.Run(), "");
+    EXPECT_TRUE(world.LogHas("timeout after BDAT from"));
+  }
+}
+
+TEST(Chunks, EmptyOnesAreJunk) {
+  WorldOptions options = OneSlot(1);
+  options.settings.junk_command_limit = 5;
+  options.settings.hard_error_limit = 10;
+  std::string mail = "MAIL FROM:<x@c0.example>\r\nRCPT TO:<a@b>\r\n";
+  for (int i = 0; i < 30; ++i) mail += "BDAT 0\r\n";
+  const Heard heard = Talk(std::move(options), mail, 15);
+  EXPECT_NE(heard.codes.find(" 421"), std::string::npos) << heard.codes;
+}
+
 TEST(Chunks, TooLargeToBeDroppedEndTheSession) {
   ForEachWorld(4, [](uint64_t number) {
     World world(OneSlot(number));
