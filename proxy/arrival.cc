@@ -109,6 +109,7 @@ Task<absl::Status> Arrival::ReadProxyHeader() {
 
 // A copy: the loop's receive buffers are few, and the wait may be long.
 void Arrival::PutBackCopy(std::string_view bytes) {
+  if (bytes.empty()) return;
   stream_->PutBack(services_.loop.blocks().Copy(bytes));
 }
 
