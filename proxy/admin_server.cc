@@ -15,9 +15,9 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
 // Out of descriptors: the next accept would fail as well.
-constexpr io::Duration kAcceptPause = 100ms;
+constexpr io::Duration kAdminAcceptPause = 100ms;
 // What is closed by force gets this long to unwind.
-constexpr io::Duration kUnwindTimeout = 5s;
+constexpr io::Duration kAdminUnwindTimeout = 5s;
 
 constexpr int kBacklog = 16;
 
@@ -67,7 +67,7 @@ Task<void> AdminServer::AcceptFrom(io::Listener& listener) {
     auto accepted = co_await listener.Accept();
     if (absl::IsCancelled(accepted.status())) co_return;
     if (!accepted.ok()) {
-      co_await io::SleepOp(loop_, loop_.Now() + kAcceptPause);
+      co_await io::SleepOp(loop_, loop_.Now() + kAdminAcceptPause);
       continue;
     }
     std::unique_ptr<io::Stream> stream = *std::move(accepted);
@@ -121,7 +121,7 @@ void AdminServer::Stop() {
 Task<void> AdminServer::CloseAndStop() {
   for (const auto& listener : listeners_) listener->Close();
   for (io::Stream* stream : open_) stream->Close();
-  const io::Time deadline = loop_.Now() + kUnwindTimeout;
+  const io::Time deadline = loop_.Now() + kAdminUnwindTimeout;
   const bool accepting_ended = co_await accepting_.Drained(deadline);
   const bool served = co_await serving_.Drained(deadline);
   TLSPOST_CHECK(accepting_ended && served);

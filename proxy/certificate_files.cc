@@ -16,10 +16,6 @@
 namespace tlspost {
 namespace {
 
-absl::Status Invalid(std::string_view message) {
-  return MakeStatus(absl::StatusCode::kInvalidArgument, message);
-}
-
 struct PemKinds {
   bool key = false;
   bool certificate = false;

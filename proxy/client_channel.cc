@@ -110,15 +110,14 @@ absl::Status ClientChannel::Accept(absl::StatusOr<io::Chunk> received) {
 
 Task<absl::Status> ClientChannel::Flush() {
   const io::Time deadline = loop().Now() + write_timeout_;
-  if (pending_.empty()) {
+  if (pending_ == nullptr) {
     if (!stream_.has_output()) co_return absl::OkStatus();
     absl::Status flushed = co_await stream_.Flush(deadline);
     cannot_hear_ = !flushed.ok();
     co_return flushed;
   }
-  const std::string replies = std::move(pending_);
-  std::string().swap(pending_);
-  absl::Status written = co_await stream_.Write(replies, deadline);
+  const std::unique_ptr<std::string> replies = std::move(pending_);
+  absl::Status written = co_await stream_.Write(*replies, deadline);
   cannot_hear_ = !written.ok();
   co_return written;
 }

@@ -66,9 +66,17 @@ class ClientChannel {
   absl::Status Accept(absl::StatusOr<io::Chunk> received);
 
   // --- replies ---
-  void Say(std::string_view reply) { pending_.append(reply); }
-  bool must_flush() const { return pending_.size() >= kMaxPendingReplies; }
-  bool needs_flush() const { return !pending_.empty() || stream_.has_output(); }
+  void Say(std::string_view reply) {
+    if (reply.empty()) return;
+    if (pending_ == nullptr) pending_ = std::make_unique<std::string>();
+    pending_->append(reply);
+  }
+  bool must_flush() const {
+    return pending_ != nullptr && pending_->size() >= kMaxPendingReplies;
+  }
+  bool needs_flush() const {
+    return pending_ != nullptr || stream_.has_output();
+  }
   Task<absl::Status> Flush();
   // The client did not take a reply: it may have a part of it, and nothing
   // more can be said.
@@ -97,7 +105,8 @@ class ClientChannel {
   // The line that was put back, also while it is given out again. On the heap:
   // an idle client has none.
   std::unique_ptr<std::string> put_back_;
-  std::string pending_;
+  // Replies not sent yet; null when there are none.
+  std::unique_ptr<std::string> pending_;
   const io::Duration write_timeout_;
 };
 

@@ -17,10 +17,6 @@ namespace {
 
 constexpr int64_t kMaxSize = int64_t{1} << 40;  // bytes: a terabyte
 
-absl::Status Invalid(std::string_view message) {
-  return MakeStatus(absl::StatusCode::kInvalidArgument, message);
-}
-
 std::string Quoted(std::string_view text) {
   std::string quoted = "\"";
   for (const char c : text) quoted += (c < ' ' || c == 0x7f) ? '?' : c;

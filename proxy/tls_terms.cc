@@ -43,10 +43,6 @@ std::vector<std::string_view> Words(std::string_view text) {
   }
 }
 
-absl::Status Invalid(std::string_view message) {
-  return MakeStatus(absl::StatusCode::kInvalidArgument, message);
-}
-
 // What the words of a list have said so far, by the index in kVersions.
 class VersionSet {
  public:

@@ -125,8 +125,8 @@ def check_tidy(sources, wanted):
     if not wanted:
         print("lint: skipped: clang-tidy: takes minutes, only with --tidy")
         return None
-    if not (ROOT / "build/clang/compile_commands.json").exists():
-        print("lint: skipped: clang-tidy: run scripts/build clang first")
+    if not (ROOT / "build/dev/compile_commands.json").exists():
+        print("lint: skipped: clang-tidy: run scripts/build dev first")
         return None
     if shutil.which("clang-tidy") is None:
         print("lint: skipped: clang-tidy: not installed")
@@ -135,7 +135,7 @@ def check_tidy(sources, wanted):
              and source.path.startswith(("common/", "proxy/"))]
     tidy = subprocess.run(
         ["xargs", "-P", str(os.cpu_count()), "-n", "1", "clang-tidy",
-         "--quiet", "-p", "build/clang"],
+         "--quiet", "-p", "build/dev"],
         input="\n".join(files), text=True, cwd=ROOT, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     # clang-tidy 14 also reports a library's nameless parameters, without a

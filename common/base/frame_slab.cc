@@ -20,7 +20,9 @@
 namespace tlspost {
 namespace {
 
-constexpr size_t kClassBytes = 64;
+// Small steps, since an idle session is three frames: what is rounded up is
+// lost for each of them.
+constexpr size_t kClassBytes = 16;
 // Frames above 4 KiB are against the coroutine rules (no arrays in a frame);
 // they work, but come from the heap each time.
 constexpr size_t kClasses = 4096 / kClassBytes;
@@ -47,6 +49,9 @@ struct Slab {
 thread_local Slab slab;
 
 constexpr size_t ClassOf(size_t size) { return (size - 1) / kClassBytes; }
+constexpr size_t BytesOf(size_t size_class) {
+  return (size_class + 1) * kClassBytes;
+}
 
 }  // namespace
 
@@ -59,9 +64,10 @@ void* AllocateFrame(size_t size) {
     return ::operator new(size);
   }
   FreeBlock*& head = slab.free[size_class];
-  if (head == nullptr) return ::operator new((size_class + 1) * kClassBytes);
+  if (head == nullptr) return ::operator new(BytesOf(size_class));
   FreeBlock* block = head;
   head = block->next;
+  slab.use.kept -= static_cast<int64_t>(BytesOf(size_class));
   return block;
 }
 
@@ -76,6 +82,7 @@ void FreeFrame(void* frame, size_t size) {
   auto* block = static_cast<FreeBlock*>(frame);
   block->next = slab.free[size_class];
   slab.free[size_class] = block;
+  slab.use.kept += static_cast<int64_t>(BytesOf(size_class));
 }
 
 FrameUse ThisThreadFrameUse() { return slab.use; }

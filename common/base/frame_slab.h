@@ -18,6 +18,7 @@ namespace tlspost {
 struct FrameUse {
   int64_t frames = 0;  // living frames
   int64_t bytes = 0;   // sum of the sizes the compiler asked for
+  int64_t kept = 0;    // bytes in the free lists
 };
 
 // Returns memory for a frame of `size` bytes, aligned for std::max_align_t.

@@ -27,6 +27,11 @@ inline absl::Status MakeStatus(absl::StatusCode code,
   return absl::Status(code, std::string(message));
 }
 
+// What somebody gave us is wrong, as `message` says.
+inline absl::Status Invalid(std::string_view message) {
+  return MakeStatus(absl::StatusCode::kInvalidArgument, message);
+}
+
 }  // namespace tlspost
 
 #endif  // TLSPOST_COMMON_BASE_STATUS_H_

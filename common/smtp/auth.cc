@@ -32,12 +32,6 @@ bool SpeaksOfTls(std::string_view mechanism) {
   return mechanism == "EXTERNAL" || mechanism.ends_with("-PLUS");
 }
 
-std::string UpperCase(std::string_view text) {
-  std::string upper(text);
-  std::transform(upper.begin(), upper.end(), upper.begin(), ToUpperAscii);
-  return upper;
-}
-
 bool Lists(std::string_view words, std::string_view word) {
   while (!words.empty()) {
     if (TakeWord(words) == word) return true;

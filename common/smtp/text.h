@@ -23,6 +23,8 @@ constexpr bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 
 bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 
+std::string UpperCase(std::string_view text);
+
 // Whether `text` begins with `prefix`, which is written in upper case.
 bool StartsWithIgnoreCase(std::string_view text, std::string_view prefix);
 

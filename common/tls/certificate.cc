@@ -9,6 +9,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/tls/openssl_error.h"
+#include "common/tls/secret.h"
 
 namespace tlspost::tls {
 namespace {
@@ -109,11 +110,6 @@ absl::Status CheckPair(const Identity& identity, const PemText& cert,
   return Unusable("the key in " + key.title() +
                   " does not belong to the certificate in " + cert.title() +
                   "; use the key that the certificate was issued for");
-}
-
-// Copies of a private key do not stay behind in freed memory.
-void Wipe(std::string& secret) {
-  OPENSSL_cleanse(secret.data(), secret.size());
 }
 
 }  // namespace

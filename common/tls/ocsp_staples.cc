@@ -44,10 +44,6 @@ bool IsAbout(OCSP_SINGLERESP* single, const X509* leaf) {
                     ASN1_STRING_get0_data(own));
 }
 
-absl::Status Bad(std::string_view message) {
-  return MakeStatus(absl::StatusCode::kInvalidArgument, message);
-}
-
 }  // namespace
 
 struct OcspStaples::Staple {
@@ -70,21 +66,22 @@ absl::Status OcspStaples::AddFile(const std::string& path,
   const ResponseHandle response(
       d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(staple->der.size())));
   if (response == nullptr) {
-    return Bad(file->title() +
-               " is not an OCSP response in DER; write one with: openssl ocsp "
-               "-respout FILE");
+    return Invalid(
+        file->title() +
+        " is not an OCSP response in DER; write one with: openssl ocsp "
+        "-respout FILE");
   }
   const int status = OCSP_response_status(response.get());
   if (status != OCSP_RESPONSE_STATUS_SUCCESSFUL) {
-    return Bad(file->title() + " says that the authority had no answer (" +
-               OCSP_response_status_str(status) + "); ask it again");
+    return Invalid(file->title() + " says that the authority had no answer (" +
+                   OCSP_response_status_str(status) + "); ask it again");
   }
   staple->basic.reset(OCSP_response_get1_basic(response.get()),
                       &OCSP_BASICRESP_free);
   if (staple->basic == nullptr) {
-    return Bad(file->title() +
-               " holds a kind of OCSP response that is not known here; ask "
-               "for a basic one (RFC 6960)");
+    return Invalid(file->title() +
+                   " holds a kind of OCSP response that is not known here; ask "
+                   "for a basic one (RFC 6960)");
   }
   const size_t before = staples_.size();
   for (int i = 0; i < OCSP_resp_count(staple->basic.get()); ++i) {
@@ -98,9 +95,10 @@ absl::Status OcspStaples::AddFile(const std::string& path,
         warnings->push_back(file->title() + " " + problem);
       }
       if (!staples_.emplace(leaf, std::move(about_leaf)).second) {
-        return Bad(file->title() +
-                   " is about the same certificate as one before it; remove "
-                   "one of them");
+        return Invalid(
+            file->title() +
+            " is about the same certificate as one before it; remove "
+            "one of them");
       }
     }
   }

@@ -14,10 +14,6 @@
 namespace tlspost::tls {
 namespace {
 
-absl::Status Bad(std::string_view message) {
-  return MakeStatus(absl::StatusCode::kInvalidArgument, message);
-}
-
 // RFC 7672 section 8.1: a name that we do not know is no reason to refuse. OK
 // (rather than NOACK) also keeps the name in the session, for resumption.
 int AcceptAnyName(SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; }
@@ -36,7 +32,7 @@ absl::Status InPolicy(const TlsPolicy& policy, size_t index,
 
 absl::StatusOr<ServerParts> ServerBuilder::Build() {
   if (options_.certificates.empty()) {
-    return Bad("a TLS server needs a certificate; name its file");
+    return Invalid("a TLS server needs a certificate; name its file");
   }
   absl::Status status = MakeTerms();
   if (!status.ok()) return status;
@@ -63,10 +59,10 @@ SslContextHandle ServerBuilder::NewContext() const {
 
 absl::Status ServerBuilder::MakeTerms() {
   if (options_.policies.size() > ServerTlsOptions::kMaxPolicies) {
-    return Bad("there are " + std::to_string(options_.policies.size()) +
-               " TLS policies; more than " +
-               std::to_string(ServerTlsOptions::kMaxPolicies) +
-               " are not possible: join some");
+    return Invalid("there are " + std::to_string(options_.policies.size()) +
+                   " TLS policies; more than " +
+                   std::to_string(ServerTlsOptions::kMaxPolicies) +
+                   " are not possible: join some");
   }
   const SslContextHandle fresh = NewContext();
   auto terms = TermsOf(options_.policy, TlsRole::kServer, fresh.get());
@@ -78,7 +74,7 @@ absl::Status ServerBuilder::MakeTerms() {
     const TlsPolicy& policy = options_.policies[i];
     for (const std::string& name : policy.server_names) {
       const std::string problem = ServerNamePatternProblem(name);
-      if (!problem.empty()) return InPolicy(policy, i, Bad(problem));
+      if (!problem.empty()) return InPolicy(policy, i, Invalid(problem));
     }
     auto other = TermsOf(policy, TlsRole::kServer, fresh.get());
     if (!other.ok()) return InPolicy(policy, i, other.status());
@@ -117,17 +113,18 @@ absl::StatusOr<SslContextHandle> ServerBuilder::LoadSet(
 absl::Status ServerBuilder::LoadNamed() {
   for (const NamedCertificates& named : options_.named_certificates) {
     const std::string problem = ServerNamePatternProblem(named.name);
-    if (!problem.empty()) return Bad(problem);
+    if (!problem.empty()) return Invalid(problem);
     const std::string name = NormalServerName(named.name);
     if (named.certificates.empty()) {
-      return Bad("server name \"" + name +
-                 "\" has no certificate; name its file, or remove the entry");
+      return Invalid(
+          "server name \"" + name +
+          "\" has no certificate; name its file, or remove the entry");
     }
     auto context = NamedContext(named);
     if (!context.ok()) return context.status();
     if (!parts_.terms->AddName(name, *context)) {
-      return Bad("server name \"" + name +
-                 "\" is there twice; remove one of the entries");
+      return Invalid("server name \"" + name +
+                     "\" is there twice; remove one of the entries");
     }
     WarnOfOtherName(name, *context);
   }

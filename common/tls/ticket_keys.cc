@@ -11,6 +11,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/tls/pem_file.h"
+#include "common/tls/secret.h"
 
 namespace tlspost::tls {
 namespace {
@@ -54,11 +55,6 @@ std::string_view WithoutBlanks(std::string_view line) {
   const size_t first = line.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return {};
   return line.substr(first, line.find_last_not_of(kBlanks) - first + 1);
-}
-
-// Copies of a secret do not stay behind in freed memory.
-void Wipe(std::string& secret) {
-  OPENSSL_cleanse(secret.data(), secret.size());
 }
 
 // By absl and not by OpenSSL, whose decoder takes a wrong padding.

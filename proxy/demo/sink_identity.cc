@@ -18,12 +18,6 @@ constexpr std::string_view kXforwardAttributes =
     "NAME ADDR PROTO HELO SOURCE PORT IDENT";
 constexpr std::string_view kUnavailable = "[UNAVAILABLE]";
 
-std::string UpperCase(std::string_view text) {
-  std::string upper(text);
-  std::transform(upper.begin(), upper.end(), upper.begin(), smtp::ToUpperAscii);
-  return upper;
-}
-
 bool Lists(std::string_view list, std::string_view name) {
   while (!list.empty()) {
     if (smtp::TakeWord(list) == name) return true;
@@ -40,7 +34,7 @@ bool ReadAttributes(std::string_view line, std::string_view list,
     if (attribute.empty()) break;
     const size_t equals = attribute.find('=');
     if (equals == std::string_view::npos) return false;
-    const std::string name = UpperCase(attribute.substr(0, equals));
+    const std::string name = smtp::UpperCase(attribute.substr(0, equals));
     if (!Lists(list, name)) return false;
     const std::string_view value = attribute.substr(equals + 1);
     attributes[name] = value == kUnavailable ? "" : std::string(value);

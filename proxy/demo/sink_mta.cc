@@ -19,12 +19,6 @@
 namespace tlspost {
 namespace {
 
-std::string UpperCase(std::string_view text) {
-  std::string upper(text);
-  std::transform(upper.begin(), upper.end(), upper.begin(), smtp::ToUpperAscii);
-  return upper;
-}
-
 // "MAIL FROM:<a@b> SIZE=1" gives "a@b".
 std::string PathOf(std::string_view line) {
   const size_t open = line.find('<');
@@ -139,7 +133,7 @@ class SinkMta::Conversation : public ListNode<Conversation> {
       co_return heard;
     }
     std::string_view rest = line;
-    const std::string verb = UpperCase(smtp::TakeWord(rest));
+    const std::string verb = smtp::UpperCase(smtp::TakeWord(rest));
     const bool ahead = verb != "BDAT" && !input_.empty();
     if (ahead && !sink_.options_.pipelining) {
       closing_ = true;

@@ -10,8 +10,6 @@
 namespace tlspost::fuzz {
 namespace {
 
-using smtp::BareNewline;
-
 struct Outcome {
   std::string text;
   size_t consumed = 0;
@@ -22,7 +20,7 @@ struct Outcome {
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
-Outcome Scan(BareNewline policy, std::string_view text, size_t cut) {
+Outcome Scan(smtp::BareNewline policy, std::string_view text, size_t cut) {
   Outcome outcome;
   smtp::DataScanner scanner(policy);
   std::string scratch;
@@ -68,8 +66,8 @@ void ExpectOneEnd(const Outcome& outcome) {
 void Scanner(std::string_view octets) {
   FuzzInput input(octets);
   const uint8_t how = input.Octet();
-  const BareNewline policy =
-      how % 2 == 0 ? BareNewline::kNormalize : BareNewline::kReject;
+  const smtp::BareNewline policy =
+      how % 2 == 0 ? smtp::BareNewline::kNormalize : smtp::BareNewline::kReject;
   const std::string_view text = input.Rest();
   const Outcome whole = Scan(policy, text, text.size() + 1);
   ExpectOneEnd(whole);

@@ -15,6 +15,7 @@
 #include "common/smtp/base64.h"
 #include "common/smtp/reply_parser.h"
 #include "tests/sim/auth_scene.h"
+#include "tests/sim/misdeeds.h"
 #include "tests/sim/plans.h"
 #include "tests/sim/replay.h"
 
@@ -25,10 +26,6 @@ using std::chrono_literals::operator""min;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using Xclient = SinkMta::Xclient;
-
-constexpr Xclient kXclients[] = {Xclient::kNone, Xclient::kMany,
-                                 Xclient::kOnce};
-const std::vector<Wire> kEveryWire(std::begin(kAllWires), std::end(kAllWires));
 
 constexpr std::string_view kGoodbye =
     "421 4.3.0 mx.example Service unavailable, try again later\r\n";
@@ -107,8 +104,8 @@ struct Answer {
   std::string_view client_hears;  // to AUTH or the response; "": as usual
 };
 
-Answer Says(std::string reply, std::string_view client_hears,
-            bool close = false) {
+Answer Answers(std::string reply, std::string_view client_hears,
+               bool close = false) {
   Answer answer;
   answer.misdeed.reply = std::move(reply);
   answer.misdeed.close = close;
@@ -121,18 +118,19 @@ TEST(AuthFaults, WhateverTheBackendSaysToIt) {
       "454 4.7.0 Temporary authentication failure: lost connection with mail "
       "server\r\n";
   const Answer answers[] = {
-      Says("", kLost, /*close=*/true),
-      Says("", kLost),  // silence
-      Says("garbage\r\n", kLost),
-      Says("250 2.0.0 Ok\r\n", kLost),
-      Says("354 go on\r\n", kLost),
-      Says("335 go on\r\n", kLost),
-      Says("454 4.7.0 later\r\n", "454 4.7.0 later\r\n"),
-      Says("535-5.7.8 a\r\n535 5.7.8 b\r\n", "535-5.7.8 a\r\n535 5.7.8 b\r\n"),
-      Says("530 5.7.0 TLS first\r\n", "530 5.7.0 TLS first\r\n"),
-      Says("421 4.7.0 sink too many errors\r\n",
-           "454 4.7.0 sink too many errors\r\n", /*close=*/true),
-      Says("535 5.7.8 a\r\n235 2.7.0 b\r\n", "535 5.7.8 a\r\n"),
+      Answers("", kLost, /*close=*/true),
+      Answers("", kLost),  // silence
+      Answers("garbage\r\n", kLost),
+      Answers("250 2.0.0 Ok\r\n", kLost),
+      Answers("354 go on\r\n", kLost),
+      Answers("335 go on\r\n", kLost),
+      Answers("454 4.7.0 later\r\n", "454 4.7.0 later\r\n"),
+      Answers("535-5.7.8 a\r\n535 5.7.8 b\r\n",
+              "535-5.7.8 a\r\n535 5.7.8 b\r\n"),
+      Answers("530 5.7.0 TLS first\r\n", "530 5.7.0 TLS first\r\n"),
+      Answers("421 4.7.0 sink too many errors\r\n",
+              "454 4.7.0 sink too many errors\r\n", /*close=*/true),
+      Answers("535 5.7.8 a\r\n235 2.7.0 b\r\n", "535 5.7.8 a\r\n"),
   };
   ForEachWorld(std::size(answers) * 2 * 6, [&](uint64_t number) {
     const Answer& answer = answers[number % std::size(answers)];

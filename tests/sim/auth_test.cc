@@ -14,6 +14,7 @@
 #include "common/smtp/base64.h"
 #include "common/smtp/line_buffer.h"
 #include "tests/sim/auth_scene.h"
+#include "tests/sim/misdeeds.h"
 #include "tests/sim/plans.h"
 #include "tests/sim/replay.h"
 
@@ -24,9 +25,6 @@ using std::chrono_literals::operator""min;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using Xclient = SinkMta::Xclient;
-
-constexpr Xclient kXclients[] = {Xclient::kNone, Xclient::kMany,
-                                 Xclient::kOnce};
 
 // A client in plaintext that says `raw` after EHLO, with `replies` awaited.
 ClientPlan RawClient(std::string raw, int replies) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/sim/faults.h"
+#include "tests/sim/misdeeds.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/world.h"
 
@@ -23,20 +24,6 @@ using Xclient = SinkMta::Xclient;
 constexpr std::string_view kVerbs[] = {"CONNECT", "EHLO", "XCLIENT", "MAIL",
                                        "RCPT",    "DATA", "LINE",    ".",
                                        "RSET",    "QUIT"};
-
-Misdeed Says(std::string reply, bool close = false) {
-  Misdeed misdeed;
-  misdeed.reply = std::move(reply);
-  misdeed.close = close;
-  return misdeed;
-}
-
-Misdeed Delays(io::Duration delay) {
-  Misdeed misdeed;
-  misdeed.delay = delay;
-  misdeed.normal = true;
-  return misdeed;
-}
 
 // Nothing of these says that a message was accepted.
 std::vector<Misdeed> AllMisdeeds() {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "tests/sim/faults.h"
+#include "tests/sim/misdeeds.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/world.h"
 
@@ -19,9 +20,6 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using Misdeed = SinkMta::Misdeed;
 using Xclient = SinkMta::Xclient;
-
-constexpr Xclient kXclients[] = {Xclient::kNone, Xclient::kMany,
-                                 Xclient::kOnce};
 
 WorldOptions Several(int sinks, uint64_t seed) {
   WorldOptions options;

@@ -13,6 +13,7 @@
 
 #include "tests/sim/chunk_scene.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/plans.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/talk.h"
 #include "tests/sim/world.h"
@@ -21,15 +22,6 @@ namespace tlspost::sim {
 namespace {
 
 using std::chrono_literals::operator""s;
-
-// The codes of the replies, joined, from the `first` on.
-std::string Codes(const SimClient& client, size_t first) {
-  std::string codes;
-  for (size_t i = first; i < client.replies().size(); ++i) {
-    codes += (codes.empty() ? "" : " ") + client.replies()[i].substr(0, 3);
-  }
-  return codes;
-}
 
 TEST(Chunks, E091BehindRefusedRecipientsAreReadAndDropped) {
   ForEachWorld(60, [](uint64_t number) {

@@ -12,6 +12,8 @@
 
 #include "tests/sim/chunk_scene.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/misdeeds.h"
+#include "tests/sim/plans.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/talk.h"
 #include "tests/sim/world.h"
@@ -23,31 +25,6 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using Misdeed = SinkMta::Misdeed;
 using Xclient = SinkMta::Xclient;
-
-Misdeed Says(std::string reply, bool close = false) {
-  Misdeed misdeed;
-  misdeed.reply = std::move(reply);
-  misdeed.close = close;
-  return misdeed;
-}
-
-// The codes of the replies, joined, from the `first` on.
-std::string Codes(const SimClient& client, size_t first) {
-  std::string codes;
-  for (size_t i = first; i < client.replies().size(); ++i) {
-    codes += (codes.empty() ? "" : " ") + client.replies()[i].substr(0, 3);
-  }
-  return codes;
-}
-
-// Misbehaves at the `nth` event of that verb, for senders with `whose`.
-SinkMta::Mischief At(std::string_view verb, int nth, Misdeed misdeed) {
-  auto count = std::make_shared<int>(0);
-  return [=](const SinkMta::Event& event) -> std::optional<Misdeed> {
-    if (event.verb != verb || (*count)++ != nth) return std::nullopt;
-    return misdeed;
-  };
-}
 
 MakeScene TwoChunks(ClientTls tls, bool pipelining) {
   return [=] {
@@ -64,8 +41,6 @@ MakeScene TwoChunks(ClientTls tls, bool pipelining) {
     return scene;
   };
 }
-
-const std::vector<Wire> kEveryWire(std::begin(kAllWires), std::end(kAllWires));
 
 // --- however it is cut -------------------------------------------------------
 
@@ -116,8 +91,6 @@ TEST(Chunks, AreAnsweredWhenTheBackendIsLostAtAnyOctet) {
 }
 
 TEST(Chunks, OfOneClientAreNoneOfTheNext) {
-  constexpr Xclient kXclients[] = {Xclient::kNone, Xclient::kMany,
-                                   Xclient::kOnce};
   for (const Stop stop : {Stop::kVanish, Stop::kHalfClose, Stop::kStall}) {
     ForEachWorld(420 / 3, [&](uint64_t world_number) {
       const uint64_t number = 3 * world_number + static_cast<uint64_t>(stop);

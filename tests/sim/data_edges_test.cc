@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/sim/faults.h"
+#include "tests/sim/misdeeds.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/talk.h"
 #include "tests/sim/world.h"
@@ -22,20 +23,6 @@ using std::chrono_literals::operator""min;
 using std::chrono_literals::operator""s;
 using std::string_literals::operator""s;
 using Misdeed = SinkMta::Misdeed;
-
-SinkMta::Mischief At(std::string_view verb, Misdeed misdeed) {
-  return [=](const SinkMta::Event& event) -> std::optional<Misdeed> {
-    if (event.verb != verb) return std::nullopt;
-    return misdeed;
-  };
-}
-
-Misdeed Delays(io::Duration delay) {
-  Misdeed misdeed;
-  misdeed.delay = delay;
-  misdeed.normal = true;
-  return misdeed;
-}
 
 // A client with one mail of that body.
 ClientPlan Sends(std::string body) {

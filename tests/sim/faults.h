@@ -16,8 +16,12 @@
 namespace tlspost::sim {
 
 enum class Wire { kFromClient, kToClient, kToBackend, kFromBackend };
-inline constexpr Wire kAllWires[] = {Wire::kFromClient, Wire::kToClient,
-                                     Wire::kToBackend, Wire::kFromBackend};
+inline const std::vector<Wire> kClientWires = {Wire::kFromClient,
+                                               Wire::kToClient};
+inline const std::vector<Wire> kBackendWires = {Wire::kToBackend,
+                                                Wire::kFromBackend};
+inline const std::vector<Wire> kEveryWire = {
+    Wire::kFromClient, Wire::kToClient, Wire::kToBackend, Wire::kFromBackend};
 
 enum class Fault {
   kCut,    // one read ends there

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/sim/faults.h"
+#include "tests/sim/misdeeds.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/world.h"
 
@@ -78,13 +79,6 @@ WorldOptions InMode(const Mode& mode, uint64_t seed) {
   options.sink.xforward = mode.identity == BackendIdentity::kXforward;
   options.sink.proxy_header = mode.identity == BackendIdentity::kProxy;
   return options;
-}
-
-Misdeed Says(std::string reply, bool close = false) {
-  Misdeed misdeed;
-  misdeed.reply = std::move(reply);
-  misdeed.close = close;
-  return misdeed;
 }
 
 TEST(Identity, E101EachMailCarriesItsOwnClientsInEachMode) {

@@ -39,6 +39,14 @@ int CountReplies(const SimClient& client, std::string_view start) {
       [start](const std::string& reply) { return reply.starts_with(start); }));
 }
 
+std::string Codes(const SimClient& client, size_t first) {
+  std::string codes;
+  for (size_t i = first; i < client.replies().size(); ++i) {
+    codes += (codes.empty() ? "" : " ") + client.replies()[i].substr(0, 3);
+  }
+  return codes;
+}
+
 int CountWords(std::string_view text, std::string_view words) {
   int count = 0;
   for (size_t at = text.find(words); at != std::string_view::npos;

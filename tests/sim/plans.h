@@ -23,6 +23,8 @@ ClientPlan Dripping(std::string_view bytes, io::Duration pause);
 // Replies that begin so.
 int CountReplies(const SimClient& client, std::string_view start);
 std::string LastReply(const SimClient& client);
+// The codes of the replies, parted by blanks, from the `first` on.
+std::string Codes(const SimClient& client, size_t first);
 // How often `words` are in `text`.
 int CountWords(std::string_view text, std::string_view words);
 

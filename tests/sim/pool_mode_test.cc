@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "tests/sim/faults.h"
+#include "tests/sim/misdeeds.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/world.h"
 
@@ -21,9 +22,6 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using Xclient = SinkMta::Xclient;
 
-constexpr Xclient kXclients[] = {Xclient::kNone, Xclient::kMany,
-                                 Xclient::kOnce};
-
 WorldOptions SessionMode(uint64_t seed) {
   WorldOptions options;
   options.seed = seed;
@@ -33,7 +31,7 @@ WorldOptions SessionMode(uint64_t seed) {
 }
 
 // How often the backends heard a command that begins so.
-int Heard(const World& world, std::string_view command) {
+int TimesHeard(const World& world, std::string_view command) {
   int times = 0;
   const std::string& dialogue = world.backend_dialogue();
   const std::string wanted = " " + std::string(command);
@@ -79,9 +77,9 @@ TEST(SessionMode, AClientHasOneConnectionAndNobodyElseHasIt) {
     EXPECT_EQ(all.size(), 3u);
     // Each was introduced once, and each connection ended with a QUIT.
     if (number % 3 != 0) {
-      EXPECT_EQ(Heard(world, "XCLIENT"), 3);
+      EXPECT_EQ(TimesHeard(world, "XCLIENT"), 3);
     }
-    EXPECT_EQ(Heard(world, "QUIT"), world.backend_connections());
+    EXPECT_EQ(TimesHeard(world, "QUIT"), world.backend_connections());
   });
 }
 
@@ -102,7 +100,7 @@ TEST(SessionMode, ItsConnectionIsClosedWhenItLeaves) {
     for (int i = 0; i < 3; ++i) ExpectAllSent(world.client(i));
     EXPECT_EQ(world.backend_connections(), 3);
     EXPECT_EQ(world.most_slots_used(), 1);
-    EXPECT_EQ(Heard(world, "QUIT"), 3);
+    EXPECT_EQ(TimesHeard(world, "QUIT"), 3);
   });
 }
 
@@ -121,9 +119,9 @@ TEST(SessionMode, ResetAndEhloDoNotGiveItBack) {
     EXPECT_EQ(world.Run(), "");
     ExpectAllSent(world.client(0));
     EXPECT_EQ(world.backend_connections(), 1);
-    EXPECT_EQ(Heard(world, "RSET"), 2);
+    EXPECT_EQ(TimesHeard(world, "RSET"), 2);
     if (number % 3 != 0) {
-      EXPECT_EQ(Heard(world, "EHLO later.example"), 1);
+      EXPECT_EQ(TimesHeard(world, "EHLO later.example"), 1);
     }
   });
 }
@@ -139,7 +137,7 @@ TEST(SessionMode, StartTlsGivesItBack) {
     EXPECT_EQ(world.Run(), "");
     ExpectAllSent(world.client(0));
     EXPECT_EQ(world.backend_connections(), 2);
-    EXPECT_EQ(Heard(world, "QUIT"), 2);
+    EXPECT_EQ(TimesHeard(world, "QUIT"), 2);
   });
 }
 

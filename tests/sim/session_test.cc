@@ -18,10 +18,6 @@ namespace {
 
 using std::chrono_literals::operator""s;
 
-const std::vector<Wire> kBackendWires = {Wire::kToBackend, Wire::kFromBackend};
-const std::vector<Wire> kClientWires = {Wire::kFromClient, Wire::kToClient};
-const std::vector<Wire> kEveryWire(std::begin(kAllWires), std::end(kAllWires));
-
 Scene TwoMails(ClientTls tls, bool pipelining) {
   Scene scene;
   ClientPlan plan = MakeClient(0, 2);

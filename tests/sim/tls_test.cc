@@ -18,9 +18,6 @@ namespace {
 
 using std::chrono_literals::operator""s;
 
-const std::vector<Wire> kClientWires = {Wire::kFromClient, Wire::kToClient};
-const std::vector<Wire> kBackendWires = {Wire::kToBackend, Wire::kFromBackend};
-
 Scene ImplicitTls(ClientTls tls) {
   Scene scene;
   scene.options.implicit_tls = true;

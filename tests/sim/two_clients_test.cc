@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "tests/sim/faults.h"
+#include "tests/sim/misdeeds.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/world.h"
 
@@ -23,9 +24,6 @@ using std::chrono_literals::operator""h;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using Xclient = SinkMta::Xclient;
-
-constexpr Xclient kXclients[] = {Xclient::kNone, Xclient::kMany,
-                                 Xclient::kOnce};
 
 WorldOptions OneSlot(uint64_t seed, Xclient xclient) {
   WorldOptions options;

@@ -24,7 +24,7 @@ using std::chrono_literals::operator""s;
 constexpr io::Duration kLongestPlay = 24h;
 constexpr io::Duration kLongestEnd = 30min;
 
-io::Endpoint At(const std::string& address, int port) {
+io::Endpoint EndpointOf(const std::string& address, int port) {
   return *io::Endpoint::FromIp(address, static_cast<uint16_t>(port));
 }
 
@@ -62,7 +62,7 @@ void World::Build() {
     options_.settings.backend_tls_security_level = BackendTlsLevel::kEncrypt;
   }
   for (int i = 0; i < options_.sinks; ++i) {
-    backends_.push_back(At(absl::StrFormat("10.0.0.%d", i + 1), 10025));
+    backends_.push_back(EndpointOf(absl::StrFormat("10.0.0.%d", i + 1), 10025));
     auto sink = std::make_unique<SinkMta>(*loop_, options_.sink);
     sink->set_on_message([this](const SinkMta::Message& message) {
       ledger_.NoteAccepted(message);
@@ -88,7 +88,7 @@ void World::Build() {
     shared_->resolver = resolver_.get();
   }
   for (int i = 0; i < options_.workers; ++i) {
-    fronts_.push_back(At("203.0.113.1", 25 + i));
+    fronts_.push_back(EndpointOf("203.0.113.1", 25 + i));
     const WorkerTls worker_tls{
         tls, options_.backend_tls ? ClientContext() : nullptr};
     workers_.push_back(std::make_unique<Worker>(*loop_, *shared_, worker_tls,
@@ -137,7 +137,7 @@ SimClient& World::AddClient(ClientPlan plan) {
     plan.address = absl::StrFormat("192.0.2.%d", 10 + number);
   }
   if (plan.helo.empty()) plan.helo = absl::StrFormat("c%d.example", number);
-  const io::Endpoint from = At(plan.address, 40000 + number);
+  const io::Endpoint from = EndpointOf(plan.address, 40000 + number);
   const io::Endpoint server = fronts_[static_cast<size_t>(plan.worker)];
   clients_.push_back(
       std::make_unique<SimClient>(*loop_, std::move(plan), from, server));

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "common/base/status.h"
+#include "tests/unit/io/loop_under_test.h"
 
 namespace tlspost::io {
 namespace {
@@ -24,8 +25,6 @@ Endpoint LocalOf(int fd) {
   getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length);
   return Endpoint::FromSockaddr(reinterpret_cast<sockaddr*>(&storage), length);
 }
-
-Endpoint AnyPort() { return *Endpoint::FromIp("127.0.0.1", 0); }
 
 ListenOptions Alone() {
   ListenOptions options;

@@ -19,6 +19,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/task.h"
+#include "common/io/endpoint.h"
 #include "common/io/listener.h"
 #include "common/io/loop.h"
 #include "common/io/stream.h"
@@ -37,6 +38,9 @@
   } while (false)
 
 namespace tlspost::io {
+
+// A free port of this machine, for a listener.
+inline Endpoint AnyPort() { return *Endpoint::FromIp("127.0.0.1", 0); }
 
 // A fresh loop, and whether its clock is the world's.
 struct LoopKind {

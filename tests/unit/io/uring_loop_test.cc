@@ -51,8 +51,6 @@ std::unique_ptr<Listener> ListenOn(Loop& loop, const Endpoint& endpoint) {
   return *std::move(listener);
 }
 
-Endpoint AnyPort() { return *Endpoint::FromIp("127.0.0.1", 0); }
-
 int OpenDescriptors() {
   int open = 0;
   for (int fd = 0; fd < 4096; ++fd) {

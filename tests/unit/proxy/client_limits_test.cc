@@ -22,9 +22,9 @@ namespace {
 using std::chrono_literals::operator""s;
 using Verdict = ClientLimits::Verdict;
 
-constexpr io::Time kStart = io::Time(1000s);
+constexpr io::Time kOpening = io::Time(1000s);
 
-io::Endpoint At(std::string_view address, int port = 40000) {
+io::Endpoint ClientAt(std::string_view address, int port = 40000) {
   return *io::Endpoint::FromIp(address, static_cast<uint16_t>(port));
 }
 
@@ -44,35 +44,37 @@ ClientLimits::Options Rate(ClientEvent event, int rate) {
 
 TEST(ClientLimits, E114OneClientHasSoManyConnections) {
   ClientLimits limits(Limits(2));
-  auto first = limits.Connect(At("192.0.2.1", 1), kStart);
-  const auto second = limits.Connect(At("192.0.2.1", 2), kStart);
+  auto first = limits.Connect(ClientAt("192.0.2.1", 1), kOpening);
+  const auto second = limits.Connect(ClientAt("192.0.2.1", 2), kOpening);
   EXPECT_EQ(first.verdict, Verdict::kWelcome);
   EXPECT_EQ(second.verdict, Verdict::kWelcome);
   {
-    const auto third = limits.Connect(At("192.0.2.1", 3), kStart);
+    const auto third = limits.Connect(ClientAt("192.0.2.1", 3), kOpening);
     EXPECT_EQ(third.verdict, Verdict::kTooManyConnections);
     EXPECT_EQ(third.count, 3);
   }
-  EXPECT_EQ(limits.Connect(At("192.0.2.2"), kStart).verdict, Verdict::kWelcome);
+  EXPECT_EQ(limits.Connect(ClientAt("192.0.2.2"), kOpening).verdict,
+            Verdict::kWelcome);
   first.visit = ClientLimits::Visit();
-  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart).verdict, Verdict::kWelcome);
+  EXPECT_EQ(limits.Connect(ClientAt("192.0.2.1"), kOpening).verdict,
+            Verdict::kWelcome);
 }
 
 TEST(ClientLimits, ASlash64IsOneClient) {
   ClientLimits limits(Limits(1));
-  const auto first = limits.Connect(At("2001:db8:0:1::1"), kStart);
-  EXPECT_EQ(limits.Connect(At("2001:db8:0:1:ffff::2"), kStart).verdict,
+  const auto first = limits.Connect(ClientAt("2001:db8:0:1::1"), kOpening);
+  EXPECT_EQ(limits.Connect(ClientAt("2001:db8:0:1:ffff::2"), kOpening).verdict,
             Verdict::kTooManyConnections);
-  EXPECT_EQ(limits.Connect(At("2001:db8:0:2::1"), kStart).verdict,
+  EXPECT_EQ(limits.Connect(ClientAt("2001:db8:0:2::1"), kOpening).verdict,
             Verdict::kWelcome);
 }
 
 TEST(ClientLimits, Ipv4ClientsOnAnIpv6SocketAreDifferentClients) {
   ClientLimits limits(Limits(1));
-  const auto first = limits.Connect(At("::ffff:192.0.2.1"), kStart);
-  EXPECT_EQ(limits.Connect(At("::ffff:192.0.2.2"), kStart).verdict,
+  const auto first = limits.Connect(ClientAt("::ffff:192.0.2.1"), kOpening);
+  EXPECT_EQ(limits.Connect(ClientAt("::ffff:192.0.2.2"), kOpening).verdict,
             Verdict::kWelcome);
-  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart).verdict,
+  EXPECT_EQ(limits.Connect(ClientAt("192.0.2.1"), kOpening).verdict,
             Verdict::kTooManyConnections);
 }
 
@@ -81,63 +83,65 @@ TEST(ClientLimits, ExceptionsAreNotCounted) {
   options.connections = 1;
   options.exceptions = *io::ParseNetworks({"192.0.2.0/24"});
   ClientLimits limits(options);
-  auto first = limits.Connect(At("192.0.2.1"), kStart);
-  const auto second = limits.Connect(At("192.0.2.1"), kStart);
+  auto first = limits.Connect(ClientAt("192.0.2.1"), kOpening);
+  const auto second = limits.Connect(ClientAt("192.0.2.1"), kOpening);
   EXPECT_EQ(second.verdict, Verdict::kWelcome);
   for (int i = 0; i < 5; ++i) {
-    EXPECT_EQ(first.visit.Count(ClientEvent::kMessage, kStart), 0);
+    EXPECT_EQ(first.visit.Count(ClientEvent::kMessage, kOpening), 0);
   }
   EXPECT_EQ(limits.size(), 0u);
 }
 
 TEST(ClientLimits, ARateIsOverAllConnectionsAndStartsAnewWithItsTimeUnit) {
   ClientLimits limits(Rate(ClientEvent::kRecipient, 3));
-  auto one = limits.Connect(At("192.0.2.1"), kStart);
-  auto other = limits.Connect(At("192.0.2.1"), kStart);
-  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kStart), 0);
-  EXPECT_EQ(other.visit.Count(ClientEvent::kRecipient, kStart + 1s), 0);
-  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kStart + 2s), 0);
-  EXPECT_EQ(other.visit.Count(ClientEvent::kRecipient, kStart + 3s), 4);
-  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kStart + 59s), 5);
-  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kStart + 60s), 0);
+  auto one = limits.Connect(ClientAt("192.0.2.1"), kOpening);
+  auto other = limits.Connect(ClientAt("192.0.2.1"), kOpening);
+  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kOpening), 0);
+  EXPECT_EQ(other.visit.Count(ClientEvent::kRecipient, kOpening + 1s), 0);
+  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kOpening + 2s), 0);
+  EXPECT_EQ(other.visit.Count(ClientEvent::kRecipient, kOpening + 3s), 4);
+  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kOpening + 59s), 5);
+  EXPECT_EQ(one.visit.Count(ClientEvent::kRecipient, kOpening + 60s), 0);
   // What has no rate is never too much.
-  EXPECT_EQ(one.visit.Count(ClientEvent::kMessage, kStart), 0);
+  EXPECT_EQ(one.visit.Count(ClientEvent::kMessage, kOpening), 0);
 }
 
 TEST(ClientLimits, TheNextOneIsJudgedWithoutBeingCounted) {
   ClientLimits limits(Rate(ClientEvent::kNewTlsSession, 1));
-  auto client = limits.Connect(At("192.0.2.1"), kStart);
-  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kStart), 0);
-  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kStart), 0);
-  EXPECT_EQ(client.visit.Count(ClientEvent::kNewTlsSession, kStart), 0);
-  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kStart), 2);
-  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kStart + 60s),
+  auto client = limits.Connect(ClientAt("192.0.2.1"), kOpening);
+  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kOpening), 0);
+  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kOpening), 0);
+  EXPECT_EQ(client.visit.Count(ClientEvent::kNewTlsSession, kOpening), 0);
+  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kOpening), 2);
+  EXPECT_EQ(client.visit.CountNext(ClientEvent::kNewTlsSession, kOpening + 60s),
             0);
 }
 
 TEST(ClientLimits, ARateOutlastsTheConnection) {
   ClientLimits limits(Rate(ClientEvent::kConnection, 2));
-  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart).verdict, Verdict::kWelcome);
-  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart).verdict, Verdict::kWelcome);
-  const auto third = limits.Connect(At("192.0.2.1"), kStart + 59s);
+  EXPECT_EQ(limits.Connect(ClientAt("192.0.2.1"), kOpening).verdict,
+            Verdict::kWelcome);
+  EXPECT_EQ(limits.Connect(ClientAt("192.0.2.1"), kOpening).verdict,
+            Verdict::kWelcome);
+  const auto third = limits.Connect(ClientAt("192.0.2.1"), kOpening + 59s);
   EXPECT_EQ(third.verdict, Verdict::kTooOften);
   EXPECT_EQ(third.count, 3);
-  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart + 60s).verdict,
+  EXPECT_EQ(limits.Connect(ClientAt("192.0.2.1"), kOpening + 60s).verdict,
             Verdict::kWelcome);
 }
 
 TEST(ClientLimits, E116ErrorsOfEarlierSessionsCloseTheDoor) {
   ClientLimits limits(Rate(ClientEvent::kError, 5));
   {
-    auto client = limits.Connect(At("192.0.2.1"), kStart);
+    auto client = limits.Connect(ClientAt("192.0.2.1"), kOpening);
     for (int i = 0; i < 5; ++i) {
-      EXPECT_EQ(client.visit.Count(ClientEvent::kError, kStart), 0);
+      EXPECT_EQ(client.visit.Count(ClientEvent::kError, kOpening), 0);
     }
-    EXPECT_EQ(client.visit.Count(ClientEvent::kError, kStart), 6);
+    EXPECT_EQ(client.visit.Count(ClientEvent::kError, kOpening), 6);
   }
-  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart).verdict,
+  EXPECT_EQ(limits.Connect(ClientAt("192.0.2.1"), kOpening).verdict,
             Verdict::kTooManyErrors);
-  EXPECT_EQ(limits.Connect(At("192.0.2.1"), kStart + 60s).verdict,
+  EXPECT_EQ(limits.Connect(ClientAt("192.0.2.1"), kOpening + 60s).verdict,
             Verdict::kWelcome);
 }
 
@@ -145,8 +149,8 @@ TEST(ClientLimits, HandshakesUnderWayAreBounded) {
   ClientLimits::Options options = Limits(0);
   options.handshakes = 1;
   ClientLimits limits(options);
-  auto one = limits.Connect(At("192.0.2.1"), kStart);
-  auto other = limits.Connect(At("192.0.2.1"), kStart);
+  auto one = limits.Connect(ClientAt("192.0.2.1"), kOpening);
+  auto other = limits.Connect(ClientAt("192.0.2.1"), kOpening);
   EXPECT_TRUE(one.visit.BeginHandshake());
   EXPECT_FALSE(other.visit.BeginHandshake());
   one.visit.EndHandshake();
@@ -160,7 +164,7 @@ TEST(ClientLimits, RemembersNobodyWithoutARate) {
   ClientLimits limits(Limits(10));
   for (int i = 0; i < 100; ++i) {
     const auto client =
-        limits.Connect(At(absl::StrFormat("192.0.2.%d", i)), kStart);
+        limits.Connect(ClientAt(absl::StrFormat("192.0.2.%d", i)), kOpening);
     EXPECT_EQ(limits.size(), 1u);
   }
   EXPECT_EQ(limits.size(), 0u);
@@ -170,17 +174,20 @@ TEST(ClientLimits, ForgetsWhoLeftFirstButNeverWhoIsHere) {
   ClientLimits::Options options = Rate(ClientEvent::kConnection, 1);
   options.max_remembered = 64;
   ClientLimits limits(options);
-  const auto here = limits.Connect(At("198.51.100.1"), kStart);
+  const auto here = limits.Connect(ClientAt("198.51.100.1"), kOpening);
   std::string last;
   for (int i = 0; i < 20000; ++i) {
     last = absl::StrFormat("10.%d.%d.1", i / 250, i % 250);
-    EXPECT_EQ(limits.Connect(At(last), kStart).verdict, Verdict::kWelcome);
+    EXPECT_EQ(limits.Connect(ClientAt(last), kOpening).verdict,
+              Verdict::kWelcome);
     ASSERT_LE(limits.size(), 64u + 1);
   }
   // Who came last is remembered, who came first is not, who stays is.
-  EXPECT_EQ(limits.Connect(At(last), kStart).verdict, Verdict::kTooOften);
-  EXPECT_EQ(limits.Connect(At("10.0.0.1"), kStart).verdict, Verdict::kWelcome);
-  EXPECT_EQ(limits.Connect(At("198.51.100.1"), kStart).verdict,
+  EXPECT_EQ(limits.Connect(ClientAt(last), kOpening).verdict,
+            Verdict::kTooOften);
+  EXPECT_EQ(limits.Connect(ClientAt("10.0.0.1"), kOpening).verdict,
+            Verdict::kWelcome);
+  EXPECT_EQ(limits.Connect(ClientAt("198.51.100.1"), kOpening).verdict,
             Verdict::kTooOften);
 }
 
@@ -188,12 +195,13 @@ TEST(ClientLimits, WhatIsOverIsForgottenByAndBy) {
   ClientLimits limits(Rate(ClientEvent::kMessage, 1));
   for (int i = 0; i < 5000; ++i) {
     const auto client = limits.Connect(
-        At(absl::StrFormat("10.%d.%d.1", i / 250, i % 250)), kStart);
+        ClientAt(absl::StrFormat("10.%d.%d.1", i / 250, i % 250)), kOpening);
   }
   EXPECT_EQ(limits.size(), 5000u);
   for (int i = 0; i < 5000; ++i) {
     const auto client = limits.Connect(
-        At(absl::StrFormat("10.200.%d.%d", i / 250, i % 250)), kStart + 60s);
+        ClientAt(absl::StrFormat("10.200.%d.%d", i / 250, i % 250)),
+        kOpening + 60s);
   }
   // Only the new ones, each a shard's at most four at a time.
   EXPECT_LE(limits.size(), 5000u + 64u * 4u);
@@ -223,9 +231,9 @@ TEST(ClientLimits, HoldsForSeveralThreads) {
       for (int round = 0; round < 4000; ++round) {
         const size_t number = random() % kClients;
         const io::Time now =
-            kStart + io::Duration(int64_t{round} * 100'000'000);
-        auto arrival =
-            limits.Connect(At(absl::StrFormat("192.0.2.%d", number + 1)), now);
+            kOpening + io::Duration(int64_t{round} * 100'000'000);
+        auto arrival = limits.Connect(
+            ClientAt(absl::StrFormat("192.0.2.%d", number + 1)), now);
         if (arrival.verdict == Verdict::kWelcome) {
           ++welcome;
           if (++inside[number] > kMost) ++passed;

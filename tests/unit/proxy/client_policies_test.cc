@@ -11,7 +11,7 @@
 namespace tlspost {
 namespace {
 
-io::Endpoint At(std::string_view address) {
+io::Endpoint PeerAt(std::string_view address) {
   return *io::Endpoint::FromIp(address, 40000);
 }
 
@@ -34,18 +34,19 @@ Settings ThreeTables() {
 TEST(ClientPolicies, CandidatesAreTheTablesWithTheClientsNetwork) {
   const Settings settings = ThreeTables();
   const ClientPolicies policies(settings);
-  EXPECT_EQ(policies.CandidatesFor(At("192.168.7.9")), 0b111u);
-  EXPECT_EQ(policies.CandidatesFor(At("192.168.8.9")), 0b110u);
-  EXPECT_EQ(policies.CandidatesFor(At("2001:db8::1")), 0b110u);
-  EXPECT_EQ(policies.CandidatesFor(At("198.51.100.1")), 0b010u);
+  EXPECT_EQ(policies.CandidatesFor(PeerAt("192.168.7.9")), 0b111u);
+  EXPECT_EQ(policies.CandidatesFor(PeerAt("192.168.8.9")), 0b110u);
+  EXPECT_EQ(policies.CandidatesFor(PeerAt("2001:db8::1")), 0b110u);
+  EXPECT_EQ(policies.CandidatesFor(PeerAt("198.51.100.1")), 0b010u);
 }
 
 TEST(ClientPolicies, TheLevelIsOfTheFirstTableForAllNames) {
   const Settings settings = ThreeTables();
   const ClientPolicies policies(settings);
-  EXPECT_EQ(policies.LevelFor(At("192.168.7.9")), TlsSecurityLevel::kNone);
-  EXPECT_EQ(policies.LevelFor(At("192.168.8.9")), TlsSecurityLevel::kEncrypt);
-  EXPECT_EQ(policies.LevelFor(At("198.51.100.1")), TlsSecurityLevel::kMay);
+  EXPECT_EQ(policies.LevelFor(PeerAt("192.168.7.9")), TlsSecurityLevel::kNone);
+  EXPECT_EQ(policies.LevelFor(PeerAt("192.168.8.9")),
+            TlsSecurityLevel::kEncrypt);
+  EXPECT_EQ(policies.LevelFor(PeerAt("198.51.100.1")), TlsSecurityLevel::kMay);
 }
 
 TEST(ClientPolicies, TheCertificateIsRequiredByTheTableThatApplied) {
@@ -59,8 +60,8 @@ TEST(ClientPolicies, TheCertificateIsRequiredByTheTableThatApplied) {
 TEST(ClientPolicies, WithoutTablesNothingApplies) {
   const Settings settings;
   const ClientPolicies policies(settings);
-  EXPECT_EQ(policies.CandidatesFor(At("192.0.2.1")), 0u);
-  EXPECT_EQ(policies.LevelFor(At("192.0.2.1")), TlsSecurityLevel::kMay);
+  EXPECT_EQ(policies.CandidatesFor(PeerAt("192.0.2.1")), 0u);
+  EXPECT_EQ(policies.LevelFor(PeerAt("192.0.2.1")), TlsSecurityLevel::kMay);
 }
 
 }  // namespace

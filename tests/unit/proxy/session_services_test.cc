@@ -10,16 +10,12 @@
 #include "proxy/slot_budget.h"
 #include "proxy/worker.h"
 #include "tests/sim/sim_loop.h"
+#include "tests/unit/proxy/no_log.h"
 
 namespace tlspost {
 namespace {
 
 using smtp::Verb;
-
-class NoLog final : public Log {
- protected:
-  void Write(std::string_view, std::string_view) override {}
-};
 
 TEST(SessionServices, IdsBeginWithTheInstanceAndDiffer) {
   sim::SimLoop loop(/*seed=*/1);

@@ -16,14 +16,14 @@ using State = ProxyDecoding::State;
 
 constexpr std::string_view kLine =
     "PROXY TCP4 192.0.2.7 203.0.113.1 40007 25\r\n";
-const std::string kSignature("\r\n\r\n\0\r\nQUIT\n", 12);
+const std::string kSignatureV2("\r\n\r\n\0\r\nQUIT\n", 12);
 
 std::string TwoOctets(size_t number) {
   return {static_cast<char>(number >> 8), static_cast<char>(number & 0xff)};
 }
 
 std::string V2(uint8_t command, uint8_t family, const std::string& block) {
-  std::string header = kSignature;
+  std::string header = kSignatureV2;
   header += static_cast<char>(command);
   header += static_cast<char>(family);
   return header + TwoOctets(block.size()) + block;
@@ -198,7 +198,7 @@ TEST(ProxyProtocolV2, TheLengthIsBounded) {
   ASSERT_EQ(longest.size(), kMaxProxyV2Octets);
   EXPECT_EQ(DecodeProxyHeader(longest).state, State::kHeader);
   // It is refused by what it announces; nothing of it is waited for.
-  ExpectMalformed(kSignature + "\x21\x11" + TwoOctets(room + 13),
+  ExpectMalformed(kSignatureV2 + "\x21\x11" + TwoOctets(room + 13),
                   "the header is longer than 16 KiB");
 }
 

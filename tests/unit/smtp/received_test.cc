@@ -6,19 +6,10 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "tests/unit/smtp/tls_descriptions.h"
 
 namespace tlspost::smtp {
 namespace {
-
-TlsDescription Tls13() {
-  TlsDescription tls;
-  tls.protocol = "TLSv1.3";
-  tls.cipher = "TLS_AES_256_GCM_SHA384";
-  tls.used_bits = tls.algorithm_bits = 256;
-  tls.key_exchange = "X25519";
-  tls.server_signature = {"RSA-PSS", "", 2048, "SHA256"};
-  return tls;
-}
 
 ReceivedFields SomeFields() {
   ReceivedFields fields;

@@ -19,7 +19,7 @@ struct Seen {
 };
 
 // Feeds `chunks` as they come and notes every reply.
-Seen Feed(const std::vector<std::string_view>& chunks) {
+Seen Parse(const std::vector<std::string_view>& chunks) {
   ReplyParser parser;
   Seen seen;
   for (std::string_view chunk : chunks) {
@@ -45,16 +45,16 @@ Seen Feed(const std::vector<std::string_view>& chunks) {
   return seen;
 }
 
-void ExpectSameHoweverCut(std::string_view input, const Seen& expected) {
-  EXPECT_EQ(Feed({input}), expected);
+void ExpectSeenHoweverCut(std::string_view input, const Seen& expected) {
+  EXPECT_EQ(Parse({input}), expected);
   std::vector<std::string_view> octets;
   for (size_t i = 0; i < input.size(); ++i)
     octets.push_back(input.substr(i, 1));
-  EXPECT_EQ(Feed(octets), expected);
+  EXPECT_EQ(Parse(octets), expected);
   for (size_t a = 0; a <= input.size(); ++a) {
     for (size_t b = a; b <= input.size(); ++b) {
       EXPECT_EQ(
-          Feed({input.substr(0, a), input.substr(a, b - a), input.substr(b)}),
+          Parse({input.substr(0, a), input.substr(a, b - a), input.substr(b)}),
           expected)
           << "replay with cuts " << a << ", " << b;
     }
@@ -62,7 +62,7 @@ void ExpectSameHoweverCut(std::string_view input, const Seen& expected) {
 }
 
 TEST(ReplyParser, Rfc5321_4_2_OneLineOrMany) {
-  ExpectSameHoweverCut(
+  ExpectSeenHoweverCut(
       "250 2.1.0 Ok\r\n550-5.1.1 No\r\n550-\r\n550 5.1.1 user\r\n354\r\n",
       {{"250|250 2.1.0 Ok|2.1.0|250 2.1.0 Ok\r\n",
         "550|550 5.1.1 user|5.1.1|550-5.1.1 No\r\n550-\r\n550 5.1.1 user\r\n",
@@ -71,7 +71,7 @@ TEST(ReplyParser, Rfc5321_4_2_OneLineOrMany) {
 }
 
 TEST(ReplyParser, LineEndsBecomeCrLfAndNothingElseChanges) {
-  ExpectSameHoweverCut("250-a\n250-b\t\xc3\xa9  \r\n250 c\r\r\n220 \n",
+  ExpectSeenHoweverCut("250-a\n250-b\t\xc3\xa9  \r\n250 c\r\r\n220 \n",
                        {{"250|250 c||250-a\r\n250-b\t\xc3\xa9  \r\n250 c\r\n",
                          "220|220 ||220 \r\n"},
                         ""});
@@ -79,7 +79,7 @@ TEST(ReplyParser, LineEndsBecomeCrLfAndNothingElseChanges) {
 
 TEST(ReplyParser, WhatAClientMightTakeForALineEndIsASpace) {
   using namespace std::string_view_literals;
-  ExpectSameHoweverCut("250 a\rb\0c\r\n"sv,
+  ExpectSeenHoweverCut("250 a\rb\0c\r\n"sv,
                        {{"250|250 a b c||250 a b c\r\n"}, ""});
 }
 
@@ -87,11 +87,11 @@ TEST(ReplyParser, MalformedRepliesAreNamed) {
   const std::string no_code = "reply does not begin with a code";
   for (const char* input : {"\r\n", "25\r\n", "x50 a\r\n", "150 a\r\n",
                             "650 a\r\n", "2x0 a\r\n", " 250 a\r\n"}) {
-    ExpectSameHoweverCut(input, {{}, no_code});
+    ExpectSeenHoweverCut(input, {{}, no_code});
   }
-  ExpectSameHoweverCut("2500 a\r\n",
+  ExpectSeenHoweverCut("2500 a\r\n",
                        {{}, "no blank or hyphen after the reply code"});
-  ExpectSameHoweverCut("250-a\r\n251 b\r\n",
+  ExpectSeenHoweverCut("250-a\r\n251 b\r\n",
                        {{}, "reply lines with different codes"});
 }
 
@@ -136,14 +136,14 @@ TEST(ReplyParser, LineLimitHolds) {
   const std::string reply = longest + "\r\n";
   for (const size_t cut :
        {size_t{1}, size_t{2047}, size_t{2048}, size_t{2049}, reply.size()}) {
-    const Seen seen = Feed({std::string_view(reply).substr(0, cut),
-                            std::string_view(reply).substr(cut)});
+    const Seen seen = Parse({std::string_view(reply).substr(0, cut),
+                             std::string_view(reply).substr(cut)});
     EXPECT_EQ(seen.error, "") << cut;
     ASSERT_EQ(seen.replies.size(), 1u) << cut;
   }
-  EXPECT_EQ(Feed({longest + "x\r\n"}).error, "reply line too long");
-  EXPECT_EQ(Feed({longest + "x\n"}).error, "reply line too long");
-  EXPECT_EQ(Feed({longest, "xx"}).error, "reply line too long");
+  EXPECT_EQ(Parse({longest + "x\r\n"}).error, "reply line too long");
+  EXPECT_EQ(Parse({longest + "x\n"}).error, "reply line too long");
+  EXPECT_EQ(Parse({longest, "xx"}).error, "reply line too long");
 }
 
 TEST(ReplyParser, Rfc4954_4_5_AChallengeMayBeLonger) {
@@ -151,13 +151,13 @@ TEST(ReplyParser, Rfc4954_4_5_AChallengeMayBeLonger) {
       "334 " + std::string(kMaxChallengeLineOctets - 4, 'A');
   const std::string reply = longest + "\r\n";
   for (const size_t cut : {size_t{1}, size_t{3}, size_t{2049}, reply.size()}) {
-    const Seen seen = Feed({std::string_view(reply).substr(0, cut),
-                            std::string_view(reply).substr(cut)});
+    const Seen seen = Parse({std::string_view(reply).substr(0, cut),
+                             std::string_view(reply).substr(cut)});
     EXPECT_EQ(seen.error, "") << cut;
     ASSERT_EQ(seen.replies.size(), 1u) << cut;
   }
-  EXPECT_EQ(Feed({longest + "A\r\n"}).error, "reply line too long");
-  EXPECT_EQ(Feed({"3", "35 " + std::string(3000, 'A') + "\r\n"}).error,
+  EXPECT_EQ(Parse({longest + "A\r\n"}).error, "reply line too long");
+  EXPECT_EQ(Parse({"3", "35 " + std::string(3000, 'A') + "\r\n"}).error,
             "reply line too long");
 }
 

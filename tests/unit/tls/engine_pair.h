@@ -16,6 +16,14 @@ namespace tlspost::tls {
 
 using Step = TlsEngine::Step;
 
+// A client that speaks this version and no other.
+inline ClientTlsOptions Only(TlsVersion version) {
+  ClientTlsOptions options;
+  options.min_version = version;
+  options.max_version = version;
+  return options;
+}
+
 std::shared_ptr<TlsContext> ServerContext(ServerTlsOptions options = {});
 std::shared_ptr<TlsContext> ClientContext(ClientTlsOptions options = {});
 

@@ -8,17 +8,12 @@
 
 #include "common/base/status.h"
 #include "tests/unit/tls/engine_pair.h"
+#include "tests/unit/tls/pem_bio.h"
 #include "tests/unit/tls/raw_peer.h"
 #include "tests/unit/tls/temporary_folder.h"
 
 namespace tlspost::tls {
 namespace {
-
-constexpr long kDaySeconds = 24 * 60 * 60;
-
-BioHandle Over(const std::string& text) {
-  return BioHandle(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
 
 X509Handle CertificateOf(const TestIdentity& identity) {
   return X509Handle(PEM_read_bio_X509(Over(identity.cert_pem).get(), nullptr,

@@ -4,13 +4,10 @@
 #include <openssl/pem.h>
 
 #include "common/base/check.h"
+#include "tests/unit/tls/pem_bio.h"
 
 namespace tlspost::tls {
 namespace {
-
-BioHandle Over(const std::string& text) {
-  return BioHandle(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
 
 void UseIdentity(SSL_CTX* context, const TestIdentity& identity) {
   const X509Handle certificate(PEM_read_bio_X509(Over(identity.cert_pem).get(),

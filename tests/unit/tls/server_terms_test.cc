@@ -17,13 +17,6 @@ namespace {
 constexpr uint32_t kFirst = 1;
 constexpr uint32_t kSecond = 2;
 
-ClientTlsOptions Only(TlsVersion version) {
-  ClientTlsOptions options;
-  options.min_version = version;
-  options.max_version = version;
-  return options;
-}
-
 TlsPolicy From(TlsVersion version) {
   TlsPolicy policy;
   policy.min_version = version;

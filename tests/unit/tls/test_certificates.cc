@@ -10,11 +10,10 @@
 
 #include "common/base/check.h"
 #include "common/tls/openssl_handles.h"
+#include "tests/unit/tls/pem_bio.h"
 
 namespace tlspost::tls {
 namespace {
-
-constexpr long kDaySeconds = 24 * 60 * 60;
 
 KeyHandle NewKey(KeyKind kind) {
   switch (kind) {
@@ -30,10 +29,6 @@ KeyHandle NewKey(KeyKind kind) {
       return KeyHandle(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
   }
   return nullptr;
-}
-
-BioHandle Over(const std::string& text) {
-  return BioHandle(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
 std::string Contents(BIO* bio) {

@@ -10,6 +10,8 @@
 
 namespace tlspost::tls {
 
+inline constexpr long kDaySeconds = 24 * 60 * 60;
+
 enum class KeyKind { kP256, kP384, kRsa2048, kRsa1024, kEd25519 };
 
 struct TestIdentity {

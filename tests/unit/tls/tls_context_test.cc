@@ -14,13 +14,6 @@
 namespace tlspost::tls {
 namespace {
 
-ClientTlsOptions Only(TlsVersion version) {
-  ClientTlsOptions options;
-  options.min_version = version;
-  options.max_version = version;
-  return options;
-}
-
 std::shared_ptr<TlsContext> ServerWithKeys(std::shared_ptr<TicketKeys> keys) {
   ServerTlsOptions options;
   options.ticket_keys = std::move(keys);
