@@ -13,7 +13,7 @@ DATE = r"\w{3}, [ \d]\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}(?: \(\w+\))?"
 
 
 class _Shared:
-    """Made on first use, once per run."""
+    """Made on first use, once per process."""
 
     def __init__(self):
         self._postfix = None

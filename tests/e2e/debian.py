@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
 
 import util
@@ -38,6 +39,7 @@ class Tree:
                     "usr/lib/*/lib*.so.*",
                     "lib/*/lib*.so.*",
                     "usr/lib/*/lib*.so",
+                    "usr/lib/lib*.so.*",
                 )
                 for path in glob.glob(self.path(pattern))
             }
@@ -67,8 +69,8 @@ def _apt(folder, private_lists, *arguments):
     if os.geteuid() == 0:
         command += ["-o", "APT::Sandbox::User=root"]
     if private_lists:
-        lists = os.path.join(_CACHE, "apt-lists")
-        cache = os.path.join(_CACHE, "apt-cache")
+        lists = os.path.join(folder, "apt-lists")
+        cache = os.path.join(folder, "apt-cache")
         os.makedirs(os.path.join(lists, "partial"), exist_ok=True)
         os.makedirs(os.path.join(cache, "archives", "partial"), exist_ok=True)
         command += [
@@ -107,7 +109,7 @@ def _download(package, folder):
         return present()[0]
     errors = _apt(folder, False, "download", package).stderr
     if not present():
-        if not os.path.isdir(os.path.join(_CACHE, "apt-lists")):
+        if not os.path.isdir(os.path.join(folder, "apt-lists")):
             print(
                 "    fetching package lists into build/e2e-packages, as the"
                 " machine's own do not help",
@@ -116,7 +118,7 @@ def _download(package, folder):
             errors += _apt(folder, True, "update").stderr
         errors += _apt(folder, True, "download", package).stderr
     if not present():
-        _forget_lists()
+        _forget_lists(folder)
         raise util.Skip(
             "apt-get download %s failed: %s"
             % (package, " / ".join(errors.strip().split("\n")))
@@ -124,10 +126,10 @@ def _download(package, folder):
     return present()[0]
 
 
-def _forget_lists():
+def _forget_lists(folder):
     """The private lists are large and soon out of date."""
     for name in ("apt-lists", "apt-cache"):
-        shutil.rmtree(os.path.join(_CACHE, name), ignore_errors=True)
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def _library_dependencies(deb):
@@ -175,6 +177,20 @@ def _missing_libraries(tree):
         check=False,
     )
     return sorted(set(re.findall(r"(\S+) => not found", result.stdout)))
+
+
+def _drop_privileges(tree):
+    """Programs that lie about in a build are nobody's way to root.
+
+    Nor would they find the tree's libraries: a set-uid program is deaf to
+    LD_LIBRARY_PATH.
+    """
+    for folder, _, names in os.walk(tree.root):
+        for name in names:
+            path = os.path.join(folder, name)
+            mode = os.lstat(path).st_mode
+            if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+                os.chmod(path, stat.S_IMODE(mode) & 0o777)
 
 
 def _give_back(folder):
@@ -237,6 +253,7 @@ def unpack(*packages):
                 for name in _library_dependencies(deb)
                 if not _is_installed(name)
             ]
+        _drop_privileges(tree)
         missing = _missing_libraries(tree)
         if missing:
             raise util.Skip(
@@ -245,7 +262,7 @@ def unpack(*packages):
             )
         with open(done, "w", encoding="ascii") as file:
             file.write("\n".join(sorted(seen)) + "\n")
-        _forget_lists()
+        _forget_lists(folder)
         _give_back(_CACHE)
     return tree
 

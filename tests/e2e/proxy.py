@@ -128,8 +128,8 @@ class Proxy:
     def log(self):
         return util.read_text(self.log_path)
 
-    def wait_for_log(self, pattern, timeout=5):
-        """The match of pattern in the log, which may come a little late."""
+    def wait_for_log(self, pattern, timeout=20):
+        """The match of pattern in the log, which a busy machine has later."""
         return util.wait_until(
             lambda: re.search(pattern, self.log(), re.MULTILINE),
             timeout,

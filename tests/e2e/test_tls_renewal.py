@@ -119,6 +119,11 @@ class RenewalTest(tlscase.TlsCase):
     def check_seen(self, load, switched, name):
         """New handshakes show the new certificate within a second."""
         wanted = self.certificates.fingerprint(name)
+        util.wait_until(
+            lambda: wanted in [shown for _, shown in list(load.seen)],
+            20,
+            "a handshake with " + name,
+        )
         seen = list(load.seen)
         first = min(at for at, shown in seen if shown == wanted)
         # The load's own threads keep both cores busy; 16 clients at once
