@@ -30,6 +30,8 @@ class Reminder {
 struct BackendNotes {
   // It takes one identity per connection.
   Reminder single_use{std::chrono::hours(1)};
+  // It offers no XCLIENT, and gets mail in our own name.
+  Reminder no_identity{std::chrono::hours(1)};
   // Its EHLO list has changed.
   Reminder other_capabilities{std::chrono::minutes(1)};
   // It offers STARTTLS, and we do not use it.

@@ -75,6 +75,7 @@ Task<Introducer::Outcome> Introducer::Introduce(Backend& backend,
   if (settings_.backend_identity == BackendIdentity::kXclient) {
     co_return RefuseForWantOf("XCLIENT", "xclient", backend, refusal);
   }
+  NoteNoIdentity(backend);
   co_return Outcome::kDone;
 }
 
@@ -221,6 +222,18 @@ void Introducer::NoteReuse(Backend& backend, IdentityReuse reuse) {
       "backend %s takes one XCLIENT per connection, so each connection serves "
       "one client; for full reuse give tlspost a listener of its own with "
       "smtpd_authorized_xclient_hosts = 0.0.0.0/0, [::]/0 (see the README)",
+      backend.target->endpoint().ToString()));
+}
+
+void Introducer::NoteNoIdentity(const Backend& backend) {
+  if (settings_.backend_identity != BackendIdentity::kAuto ||
+      !notes_.no_identity.Due(loop_.Now())) {
+    return;
+  }
+  log_.Warning(absl::StrFormat(
+      "backend %s offers no XCLIENT, so all mail comes from our address there: "
+      "it must not relay for us as for its own network; backend_identity = "
+      "proxy tells it of the client, none says that this is meant",
       backend.target->endpoint().ToString()));
 }
 

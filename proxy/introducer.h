@@ -81,6 +81,8 @@ class Introducer {
   Task<absl::Status> LearnReuse(Backend& backend,
                                 const smtp::ClientIdentity& identity);
   void NoteReuse(Backend& backend, IdentityReuse reuse);
+  // Says once that the backend takes us for every client.
+  void NoteNoIdentity(const Backend& backend);
   Outcome RefuseForWantOf(std::string_view command, std::string_view setting,
                           const Backend& backend, std::string& refusal);
   void LogMisconfigured(const Backend& backend,
