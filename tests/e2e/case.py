@@ -1,5 +1,6 @@
 """What the tests share: one Postfix, certificates, proxies, checks."""
 
+import contextlib
 import re
 import unittest
 
@@ -31,6 +32,13 @@ class _Shared:
                 raise unittest.SkipTest(self._no_postfix) from None
             self._postfix.start()
         return self._postfix
+
+    def prepare(self, tests):
+        """Makes what they need before the first one's time runs."""
+        self.certificates()
+        if any(isinstance(test, PostfixCase) for test in tests):
+            with contextlib.suppress(unittest.SkipTest):
+                self.postfix()
 
     def certificates(self):
         if self._certificates is None:

@@ -74,6 +74,7 @@ class _Job:
         os.dup2(self._output.fileno(), sys.stderr.fileno())
         faulthandler.dump_traceback_later(seconds, exit=True)
         try:
+            case.shared.prepare(tests)
             while True:
                 index = connection.recv()
                 if index is None:

@@ -301,6 +301,7 @@ local_header_rewrite_clients =
 # (in_flow_delay holds back mail that comes faster than the queue manager, of
 # whom there is none.)
 in_flow_delay = 0
+service_throttle_time = 1s
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 default_process_limit = 100
@@ -563,7 +564,7 @@ class Postfix:
         for port in self.ports.values():
             util.wait_until(
                 lambda port=port: self._greets(port),
-                20,
+                60,
                 lambda port=port: "220 from Postfix on port %d\n%s"
                 % (port, util.tail(self.log() + self._errors())),
             )
@@ -617,6 +618,21 @@ class Postfix:
         self.stop()
         self._auth.close()
         shutil.rmtree(self.top, ignore_errors=True)
+
+    def signal(self, name, number):
+        """Sends a signal to all its processes of a name; returns how many."""
+        assert self._process is not None
+        group = os.getpgid(self._process.pid)
+        count = 0
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                with open(path, encoding="utf-8") as file:
+                    pid, _, rest = file.read().partition(" ")
+                command, _, fields = rest.rpartition(")")
+                if command[1:] == name and int(fields.split()[2]) == group:
+                    os.kill(int(pid), number)
+                    count += 1
+        return count
 
     # What a test asks.
 

@@ -101,7 +101,7 @@ class Proxy:
         try:
             util.wait_until(
                 self._greets,
-                20,
+                60,
                 lambda: "220 from tlspost\n" + util.tail(self.log()),
             )
         except BaseException:

@@ -1,4 +1,4 @@
-"""What a run says of its tests: a line each, and all that is known of a failure.
+"""What a run says of its tests: a line each, and what is known of a failure.
 
 Plain text on standard output; it starts no test and counts for one process.
 """

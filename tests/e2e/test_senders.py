@@ -10,11 +10,33 @@ import threading
 
 import case
 import debian
+import exim
 import postfix_sender
 import util
 
-_MESSAGES = 120
 _THREADS = 4
+
+# An Exim that sends everything to one port, only under TLS.
+_EXIM_SENDS = """\
+begin routers
+all:
+  driver = manualroute
+  route_list = * 127.0.0.1
+  self = send
+  transport = out
+begin transports
+out:
+  driver = smtp
+  port = %d
+  allow_localhost
+  hosts_require_tls = *
+  tls_verify_certificates =
+  tls_try_verify_hosts =
+  hosts_try_dane =
+begin retry
+* * F,1h,1s
+"""
+_QUEUE_RUNS = 3
 
 
 class SendersTest(case.PostfixCase):
@@ -141,7 +163,7 @@ class SendersTest(case.PostfixCase):
         self.addCleanup(sender.close)
         sender.start()
         # The proxy comes later: the queue fills up first.
-        self.fill(sender)
+        self.fill(sender.ports["submit"], 120)
         running = self.start_proxy(port=port, backend_max_connections=5)
         util.wait_until(
             lambda: sender.queued() == 0,
@@ -149,26 +171,59 @@ class SendersTest(case.PostfixCase):
             lambda: "an empty queue: %d\n%s"
             % (sender.queued(), util.tail(sender.log())),
         )
+        self.check_all("sender.test", 120)
+        self.assertNotIn("status=deferred", running.log())
+
+    def test_a_whole_queue_of_exim(self):
+        """The same of an Exim, whose TLS is GnuTLS and whose DATA is BDAT."""
+        port = util.free_port()
+        try:
+            sender = exim.Exim(
+                self.certificates, sections=_EXIM_SENDS % port
+            )
+        except util.Skip as reason:
+            self.skipTest(str(reason))
+        self.addCleanup(sender.close)
+        sender.start()
+        self.fill(sender.ports["plain"], 50)
+        running = self.start_learned_proxy(port=port, backend_max_connections=5)
+        runs = [sender.queue_run() for _ in range(_QUEUE_RUNS)]
+        for each in runs:
+            self.addCleanup(each.kill)
+            self.assertEqual(each.wait(60), 0)
+        util.wait_until(
+            lambda: not sender.queue_ids(),
+            60,
+            lambda: "an empty queue: %d\n%s"
+            % (len(sender.queue_ids()), util.tail(sender.log())),
+        )
+        self.check_all("exim.test", 50)
+        # With the pipelining that it learnt from our EHLO, and by BDAT.
+        self.assertIn("bdat=", running.log())
+        self.assertEqual(sender.log().count(" Completed"), 50)
+
+    def check_all(self, helo, count):
+        """Every mail of fill() has arrived, once, from helo, through TLS."""
         messages = self.postfix.messages()
-        self.assertEqual(len(messages), _MESSAGES)
+        self.assertEqual(len(messages), count)
         numbers = set()
         for message in messages:
             number = int(message.sender.split("@")[0][1:])
             numbers.add(number)
             self.assertEqual(message.recipients, ["r%d@recipient.test" % number])
             self.assertIn(b"\nThis is number %d.\n" % number, message.content)
-            self.assertEqual(message.helo, "sender.test")
+            self.assertEqual(message.helo, helo)
             self.assertIn("with ESMTPS id", message.received(1))
-        self.assertEqual(numbers, set(range(_MESSAGES)))
-        self.assertNotIn("status=deferred", running.log())
+            self.assertIn("(using TLSv1.", message.received(1))
+        self.assertEqual(numbers, set(range(count)))
 
-    def fill(self, sender):
+    def fill(self, port, count):
         errors = []
 
         def submit(first):
             try:
-                with smtplib.SMTP("127.0.0.1", sender.ports["submit"]) as client:
-                    for number in range(first, _MESSAGES, _THREADS):
+                with smtplib.SMTP("127.0.0.1", port) as client:
+                    for number in range(first, count, _THREADS):
                         client.sendmail(
                             "s%d@sender.test" % number,
                             ["r%d@recipient.test" % number],
