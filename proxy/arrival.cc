@@ -3,11 +3,13 @@
 #include "proxy/arrival.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "common/base/co_try.h"
 #include "common/base/status.h"
 #include "common/smtp/command.h"
+#include "common/smtp/line_buffer.h"
 #include "proxy/settings_table.h"
 
 namespace tlspost {
@@ -21,18 +23,21 @@ absl::Status MalformedHeader(std::string_view fault) {
                     absl::StrFormat("a malformed header (%s)", fault));
 }
 
+// As much of what came before the greeting is looked at: a whole line.
+constexpr size_t kMostLookedAt = smtp::kDefaultLineLengthLimit;
+
 // What came before the greeting, where that is not forbidden altogether: one
-// EHLO or HELO. What is no SMTP is answered, or understood (TLS), later.
-bool MaySpeakFirst(std::string_view bytes) {
-  const size_t end = bytes.find('\n');
-  if (end == std::string_view::npos) return true;
-  std::string_view line = bytes.substr(0, end);
+// EHLO or HELO, whole or not yet. What is no SMTP is answered, or understood
+// (TLS), later. `start` is that of `octets` octets.
+bool MaySpeakFirst(std::string_view start, size_t octets) {
+  const size_t end = start.find('\n');
+  std::string_view line = start.substr(0, end);
   if (line.ends_with('\r')) line.remove_suffix(1);
   const smtp::Verb verb = smtp::ParseCommand(line).verb;
   if (verb == smtp::Verb::kEhlo || verb == smtp::Verb::kHelo) {
-    return end + 1 == bytes.size();
+    return octets == (end == std::string_view::npos ? start.size() : end + 1);
   }
-  return !smtp::InfoOf(verb).implemented;
+  return verb != smtp::Verb::kEmpty && !smtp::InfoOf(verb).implemented;
 }
 
 }  // namespace
@@ -173,14 +178,28 @@ Task<absl::Status> Arrival::AwaitSilence() {
   co_return absl::OkStatus();
 }
 
-// How much the client has said that it must not have said yet.
+// How much the client has said that it must not have said yet. All that is here
+// counts, in however many segments it came; a stream holds no more than its
+// high water. Where nothing was waited for, the greeting goes out at once, and
+// nobody can have been earlier.
 size_t Arrival::EarlyOctets() {
-  if (implicit_tls_ || !stream_->readable()) return 0;
-  io::Chunk chunk = stream_->TakeReceived();
-  const bool may_speak = !delays_greeting() && MaySpeakFirst(chunk.view());
-  const size_t octets = may_speak ? 0 : chunk.size();
-  stream_->PutBack(std::move(chunk));
-  return octets;
+  if (implicit_tls_) return 0;
+  std::vector<io::Chunk> chunks;
+  std::string start;
+  size_t octets = 0;
+  for (io::Chunk chunk = stream_->TakeReceived(); !chunk.empty();
+       chunk = stream_->TakeReceived()) {
+    octets += chunk.size();
+    start += chunk.view().substr(0, kMostLookedAt - start.size());
+    chunks.push_back(std::move(chunk));
+  }
+  while (!chunks.empty()) {
+    stream_->PutBack(std::move(chunks.back()));
+    chunks.pop_back();
+  }
+  const bool may_speak =
+      octets == 0 || (!delays_greeting() && MaySpeakFirst(start, octets));
+  return may_speak ? 0 : octets;
 }
 
 void Arrival::NoteEarlyTalker(size_t octets) {

@@ -30,16 +30,24 @@ Task<absl::Status> Backend::Announce(std::string_view header,
                                      const smtp::ClientIdentity* identity,
                                      io::Time deadline) {
   if (identity != nullptr) identity_ = *identity;
+  announced_ = header;
   absl::Status written = co_await stream_.Write(header, deadline);
   co_return written;
 }
 
-Task<absl::Status> Backend::Open(std::string hostname, io::Time deadline) {
+Task<absl::Status> Backend::Open(std::string hostname,
+                                 std::string_view own_mark, io::Time deadline) {
   ++expected_replies_;
   CO_TRY_LET(greeting, co_await ReadReply(deadline));
   if (greeting.code != 220) {
     if (greeting.code >= 400) refusal_ = greeting.text;
     co_return UnexpectedReply("greeting", greeting.text);
+  }
+  const bool is_us =
+      !own_mark.empty() && greeting.text.find(own_mark) != std::string::npos;
+  if (is_us) {
+    co_return absl::UnavailableError(
+        "this is tlspost itself; set backend to the mail server's own address");
   }
   absl::Status greeted = co_await SayEhlo(std::move(hostname), deadline);
   co_return greeted;
@@ -190,13 +198,14 @@ Task<absl::StatusOr<BackendReply>> Backend::Forward(
 
 Task<absl::StatusOr<smtp::EhloCapabilities>> Backend::GreetAs(
     const smtp::ClientIdentity& identity, io::Time deadline) {
-  const std::string ehlo =
-      "EHLO " + smtp::SanitizeForDomain(identity.helo) + "\r\n";
-  CO_TRY(co_await Send(ehlo, 1, deadline));
+  std::string hello = identity.esmtp ? "EHLO " : "HELO ";
+  hello += smtp::SanitizeForDomain(identity.helo) + "\r\n";
+  CO_TRY(co_await Send(hello, 1, deadline));
   CO_TRY_LET(reply, co_await ReadReply(deadline));
   if (reply.code != 250) {
-    co_return UnexpectedReply("reply to EHLO after XCLIENT", reply.text);
+    co_return UnexpectedReply("reply to EHLO in the client's name", reply.text);
   }
+  said_helo_ = !identity.esmtp;
   if (identity_.has_value()) {
     identity_->helo = identity.helo;
     identity_->esmtp = identity.esmtp;

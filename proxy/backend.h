@@ -9,6 +9,7 @@
 #ifndef TLSPOST_PROXY_BACKEND_H_
 #define TLSPOST_PROXY_BACKEND_H_
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,8 +49,11 @@ class Backend {
                               const smtp::ClientIdentity* identity,
                               io::Time deadline);
   // Reads the greeting and says EHLO (HELO, if that is refused). Error: the
-  // server did not answer 220 and 250; the text says what it said.
-  Task<absl::Status> Open(std::string hostname, io::Time deadline);
+  // server did not answer 220 and 250, and the text says what it said; or it
+  // greets with `own_mark` in its words (if that is not empty), and is this
+  // process itself.
+  Task<absl::Status> Open(std::string hostname, std::string_view own_mark,
+                          io::Time deadline);
   // STARTTLS, the handshake of `engine`, and EHLO again: what the server
   // offered before counts no more (RFC 3207 section 4.2). Error: no TLS, and
   // the connection is of no more use.
@@ -82,8 +86,9 @@ class Backend {
   // 220, an unknown part of it otherwise.
   Task<absl::StatusOr<BackendReply>> Introduce(
       const smtp::ClientIdentity& identity, io::Time deadline);
-  // EHLO as the client's name, after XCLIENT or when the client has changed
-  // its name; returns what is offered now.
+  // EHLO as the client's name, or HELO if it has said that, after XCLIENT or
+  // when the client has greeted anew; returns what is offered now: after HELO
+  // nothing.
   Task<absl::StatusOr<smtp::EhloCapabilities>> GreetAs(
       const smtp::ClientIdentity& identity, io::Time deadline);
 
@@ -103,9 +108,21 @@ class Backend {
 
   // What the greeting's EHLO reply offered.
   const smtp::EhloCapabilities& capabilities() const { return capabilities_; }
+  // Whether commands may go out before the one ahead is answered: it has
+  // offered PIPELINING, and not only heard HELO since (RFC 2920 section 2).
+  bool pipelines() const { return capabilities_.pipelining && !said_helo_; }
+  // Whether the server takes one more MAIL over this connection (RFC 9422
+  // section 4.1).
+  bool takes_mail() const {
+    const auto& limits = capabilities_.limits;
+    return !limits.has_value() || !limits->mails.has_value() ||
+           static_cast<uint64_t>(mails) < *limits->mails;
+  }
   const std::optional<smtp::ClientIdentity>& identity() const {
     return identity_;
   }
+  // What Announce has said; empty if it was not called.
+  const std::string& announced() const { return announced_; }
   // The greeting that was not 220, whole; empty when there was none such.
   const std::string& refusal() const { return refusal_; }
 
@@ -130,6 +147,8 @@ class Backend {
   io::Time opened_at;
   io::Time idle_since;
   int uses = 0;
+  // Transactions that were begun, with whatever success.
+  int mails = 0;
   // Errors the server has counted against this connection: Postfix keeps them
   // until a message is accepted, across RSET and XCLIENT (finding 5).
   int errors = 0;
@@ -144,9 +163,11 @@ class Backend {
   smtp::EhloCapabilities capabilities_;
   std::optional<smtp::ClientIdentity> identity_;
   std::string refusal_;
+  std::string announced_;
   int introductions_ = 0;
   bool dedicated_ = false;
   bool farewell_said_ = false;
+  bool said_helo_ = false;  // and no EHLO since
 };
 
 }  // namespace tlspost

@@ -1,4 +1,4 @@
-// BackendNotes: what all workers find out about the backend and one of them
+// BackendNotes: what all workers find out about the backends and one of them
 // says, so that the log has it once.
 
 #ifndef TLSPOST_PROXY_BACKEND_NOTES_H_
@@ -6,6 +6,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "common/io/time.h"
 
@@ -27,7 +32,55 @@ class Reminder {
   std::atomic<io::Time> next_ = io::Time::min();
 };
 
+// Whether one backend can be reached, as the log tells it: when it goes down,
+// once in a while as long as it is, and when it is back. Any thread.
+class OutageNote {
+ public:
+  // Between two lines on one outage.
+  static constexpr io::Duration kInterval = std::chrono::minutes(1);
+  // One that begins so soon after the last has ended is told of when it has
+  // lasted, so that a backend that comes and goes does not fill the log.
+  static constexpr io::Duration kCalm = std::chrono::seconds(10);
+
+  struct Outage {
+    bool is_news = false;    // nothing was said of this one yet
+    int failures = 0;        // since it began
+    io::Duration lasting{};  // likewise
+  };
+
+  // A connection could not be opened; what is to be said of it, if anything.
+  std::optional<Outage> NoteFailure(io::Time now) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (failures_ == 0) began_ = now;
+    ++failures_;
+    if (now < next_line_) return std::nullopt;
+    next_line_ = now + kInterval;
+    const bool is_news = !told_;
+    told_ = true;
+    return Outage{is_news, failures_, now - began_};
+  }
+
+  // One was opened. How long none could be, if that was said: its end is due.
+  std::optional<io::Duration> NoteOpened(io::Time now) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    failures_ = 0;
+    if (!told_) return std::nullopt;
+    told_ = false;
+    next_line_ = now + kCalm;
+    return now - began_;
+  }
+
+ private:
+  std::mutex mutex_;
+  int failures_ = 0;   // of this outage
+  bool told_ = false;  // the log knows of it
+  io::Time began_{};
+  io::Time next_line_ = io::Time::min();
+};
+
 struct BackendNotes {
+  explicit BackendNotes(size_t backends) : outages(backends) {}
+
   // It takes one identity per connection.
   Reminder single_use{std::chrono::hours(1)};
   // It offers no XCLIENT, and gets mail in our own name.
@@ -36,6 +89,12 @@ struct BackendNotes {
   Reminder other_capabilities{std::chrono::minutes(1)};
   // It offers STARTTLS, and we do not use it.
   Reminder starttls_offer{std::chrono::hours(1)};
+  // By BackendTarget::number().
+  std::vector<OutageNote> outages;
+  // What this process's own greeting has in it, and no other's: a backend that
+  // greets so is ourselves. Empty: that is not looked for. Set before any
+  // worker starts.
+  std::string own_mark;
 };
 
 }  // namespace tlspost

@@ -76,7 +76,6 @@ Task<BackendPool::Acquired> BackendPool::Acquire(const Borrower& borrower,
       acquired.refusal = RefusalFor(granted.status());
       co_return acquired;
     }
-    NoteLent(**granted);
     Lease lease(*this, *std::move(granted));
     const Introducer::Outcome introduced =
         co_await introducer_.Introduce(*lease, borrower, acquired.refusal);
@@ -140,19 +139,15 @@ bool BackendPool::IsBetterDialled(const BackendTarget& target) const {
 }
 
 bool BackendPool::WorthKeeping(const Backend& backend) const {
-  return backend.errors < settings_.backend_max_errors &&
-         backend.uses < MaxUses(backend) &&
-         loop_.Now() - backend.opened_at < settings_.backend_max_age;
-}
-
-// RFC 9422 section 3: what a server allows within one session of its own.
-int BackendPool::MaxUses(const Backend& backend) const {
+  // RFC 9422 section 4.3: the next client's recipients may be of other domains
+  // than those that this session has had.
   const auto& limits = backend.capabilities().limits;
-  if (!limits.has_value()) return settings_.backend_max_uses;
-  // The next client's recipients may be of other domains.
-  if (limits->recipient_domains.has_value()) return 1;
-  const auto most = static_cast<uint64_t>(settings_.backend_max_uses);
-  return static_cast<int>(std::min(most, limits->mails.value_or(most)));
+  const bool domains_spent = backend.uses > 0 && limits.has_value() &&
+                             limits->recipient_domains.has_value();
+  return backend.errors < settings_.backend_max_errors &&
+         backend.uses < settings_.backend_max_uses && backend.takes_mail() &&
+         !domains_spent &&
+         loop_.Now() - backend.opened_at < settings_.backend_max_age;
 }
 
 void BackendPool::NoteLent(Backend& backend) {
@@ -209,7 +204,7 @@ void BackendPool::Offer(std::unique_ptr<Backend> backend) {
     idle_.push_back(std::move(backend));
     return;
   }
-  GrantOp& first = waiting_.front();
+  GrantOp& first = waiting_.First();
   // What was lent goes to another worker's waiter when it is that one's turn;
   // what is new serves ours first, or nobody would ever be served.
   const bool others_turn = backend->uses > 0 && slots_->ShouldGiveUp();
@@ -217,6 +212,7 @@ void BackendPool::Offer(std::unique_ptr<Backend> backend) {
   if (others_turn || !introducer_.MayCarry(*backend, first.identity())) {
     return Retire(std::move(backend));
   }
+  waiting_.EndTurn(first);
   first.Complete(std::move(backend));
 }
 

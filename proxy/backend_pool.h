@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,7 @@
 #include "proxy/backend_notes.h"
 #include "proxy/backend_target.h"
 #include "proxy/counters.h"
+#include "proxy/fair_queue.h"
 #include "proxy/introducer.h"
 #include "proxy/log.h"
 #include "proxy/settings.h"
@@ -125,7 +127,8 @@ class BackendPool final : private LeaseHome {
     std::string refusal;  // one whole reply; empty with a lease
   };
   // A connection that carries the borrower's identity (if the backend takes
-  // identities), waiting for it until `deadline`, first come first served.
+  // identities), waiting for it until `deadline`: clients take turns, and each
+  // client's sessions are served in the order of their coming.
   Task<Acquired> Acquire(const Borrower& borrower, io::Time deadline);
 
   Introducer& introducer() { return introducer_; }
@@ -145,7 +148,11 @@ class BackendPool final : private LeaseHome {
 
   int open_connections() const { return open_; }
   int idle_connections() const { return static_cast<int>(idle_.size()); }
-  int waiting() const { return static_cast<int>(waiting_count_); }
+  int waiting() const { return static_cast<int>(waiting_.size()); }
+
+  // Stands in the greeting that clients get, so that a backend that is this
+  // process itself is found out; may be empty.
+  const std::string& own_mark() const { return notes_.own_mark; }
 
  private:
   class GrantOp;
@@ -160,7 +167,6 @@ class BackendPool final : private LeaseHome {
   void GiveBackOpen(std::unique_ptr<Backend> backend) override;
   Task<void> ResetAndGiveBack(std::unique_ptr<Backend> backend);
   bool WorthKeeping(const Backend& backend) const;
-  int MaxUses(const Backend& backend) const;
   void Offer(std::unique_ptr<Backend> backend);
 
   // --- opening and closing (backend_pool_dial.cc) ---
@@ -182,14 +188,16 @@ class BackendPool final : private LeaseHome {
   void NoteCapabilities(BackendTarget& target, const Backend& backend);
   void DialEnded(Dialing& dialing);
   void DialFailed(BackendTarget& target, const absl::Status& why);
-  void LogDialFailure(const BackendTarget& target, const absl::Status& why,
+  void LogDialFailure(BackendTarget& target, const absl::Status& why,
                       io::Duration pause);
 
   // --- a connection for one client each (backend_pool_proxy.cc) ---
+  static std::string HeaderFor(const Borrower& borrower);
   bool IsDialledFor(const GrantOp& waiter) const;
   int WaitersWithoutDial();
   void ChooseClient(Dialing& dialing);
-  GrantOp* FindWaiter(const smtp::ClientIdentity& identity);
+  GrantOp* FindWaiter(const smtp::ClientIdentity& identity,
+                      std::string_view header);
   bool TurnAway(const Dialing& dialing, const Backend& backend);
   void HandOver(std::unique_ptr<Backend> backend);
 
@@ -221,8 +229,7 @@ class BackendPool final : private LeaseHome {
   std::vector<std::unique_ptr<Backend>> idle_;  // the warmest at the back
   std::vector<Backend*> lent_;
   std::vector<Backend*> resetting_;  // of these, without a borrower
-  IntrusiveList<GrantOp> waiting_;
-  size_t waiting_count_ = 0;
+  FairQueue<GrantOp> waiting_;
   int open_ = 0;  // slots we hold: idle, lent, dialling, saying QUIT
   std::vector<Dialing*> dialing_;  // of these, not usable yet
   // Has too little to do, compared with one that was lent.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -28,6 +29,10 @@ constexpr io::Duration kQuitTimeout = 2s;
 // chance, with another backend.
 constexpr io::Duration kSlowDial = 1s;
 
+double Seconds(io::Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
 }  // namespace
 
 void BackendPool::Start() {
@@ -38,7 +43,7 @@ void BackendPool::Start() {
 void BackendPool::CutOff() {
   stopping_ = true;
   while (!waiting_.empty()) {
-    waiting_.front().Complete(absl::CancelledError("stopping"));
+    waiting_.First().Complete(absl::CancelledError("stopping"));
   }
   for (Backend* backend : lent_) backend->stream().Close();
 }
@@ -47,7 +52,7 @@ Task<bool> BackendPool::Shutdown(io::Time deadline) {
   stopping_ = true;
   slots_->ForgetWish();
   while (!waiting_.empty()) {
-    waiting_.front().Complete(absl::CancelledError("stopping"));
+    waiting_.First().Complete(absl::CancelledError("stopping"));
   }
   while (!idle_.empty()) {
     std::unique_ptr<Backend> backend = std::move(idle_.back());
@@ -114,12 +119,12 @@ int BackendPool::CountedDials() const {
 
 int BackendPool::WaitersUnserved() {
   if (introducer_.opens_per_client()) return WaitersWithoutDial();
-  return std::max(0, static_cast<int>(waiting_count_) - CountedDials());
+  return std::max(0, waiting() - CountedDials());
 }
 
 int BackendPool::DialsMissing() {
   if (!introducer_.opens_per_client()) {
-    return static_cast<int>(waiting_count_) + SparesMissing() - CountedDials();
+    return waiting() + SparesMissing() - CountedDials();
   }
   const int unserved = WaitersUnserved();
   const bool is_unknown = !capabilities_.has_value() && dialing_.empty();
@@ -222,7 +227,7 @@ Task<absl::Status> BackendPool::OpenBackend(Backend& backend,
   const std::string hello = client == nullptr
                                 ? settings_.hostname
                                 : smtp::SanitizeForDomain(client->helo);
-  CO_TRY(co_await backend.Open(hello, deadline));
+  CO_TRY(co_await backend.Open(hello, notes_.own_mark, deadline));
   NoteTlsOffer(backend);
   const bool wants_tls = WantsTls(backend);
   if (wants_tls) CO_TRY(co_await StartTls(backend, hello, deadline));
@@ -238,9 +243,12 @@ void BackendPool::DialEnded(Dialing& dialing) {
 void BackendPool::Opened(std::unique_ptr<Backend> backend) {
   ++counters_.backend_connects;
   BackendTarget& target = *backend->target;
-  if (target.NoteOpened()) {
-    log_.Info(absl::StrFormat("backend %s answers again",
-                              target.endpoint().ToString()));
+  target.NoteOpened();
+  const std::optional<io::Duration> outage =
+      notes_.outages[target.number()].NoteOpened(loop_.Now());
+  if (outage.has_value()) {
+    log_.Info(absl::StrFormat("backend %s answers again after %.1f seconds",
+                              target.endpoint().ToString(), Seconds(*outage)));
   }
   NoteCapabilities(target, *backend);
   if (stopping_) {
@@ -284,18 +292,29 @@ void BackendPool::DialFailed(BackendTarget& target, const absl::Status& why) {
   const bool is_hope_left =
       open_ > 0 || targets_.BestToDial(loop_.Now(), {}) != nullptr;
   if (is_hope_left) return;
-  while (!waiting_.empty()) waiting_.front().Complete(last_failure_);
+  while (!waiting_.empty()) waiting_.First().Complete(last_failure_);
 }
 
-void BackendPool::LogDialFailure(const BackendTarget& target,
-                                 const absl::Status& why, io::Duration pause) {
-  const bool all_down = targets_.all_down();
-  // While others serve, once is enough.
-  if (!all_down && target.failures() > 1) return;
-  log_.Warning(absl::StrFormat(
-      "backend: %s; %s; next attempt in %d ms", MessageOf(why),
-      all_down ? "clients get 451 until it does" : "others serve meanwhile",
-      std::chrono::duration_cast<std::chrono::milliseconds>(pause).count()));
+// Once for all workers when it goes down, and then now and then.
+void BackendPool::LogDialFailure(BackendTarget& target, const absl::Status& why,
+                                 io::Duration pause) {
+  const std::optional<OutageNote::Outage> outage =
+      notes_.outages[target.number()].NoteFailure(loop_.Now());
+  if (!outage.has_value()) return;
+  const std::string_view clients = targets_.all_down()
+                                       ? "clients get 451 until it does"
+                                       : "others serve meanwhile";
+  if (outage->is_news) {
+    log_.Warning(
+        absl::StrFormat("backend: %s; %s; next attempt in %.1f seconds",
+                        MessageOf(why), clients, Seconds(pause)));
+    return;
+  }
+  log_.Warning(
+      absl::StrFormat("backend %s is down for %.0f seconds now, %d attempts "
+                      "have failed: %s; %s",
+                      target.endpoint().ToString(), Seconds(outage->lasting),
+                      outage->failures, MessageOf(why), clients));
 }
 
 // --- closing --------------------------------------------------------------

@@ -40,7 +40,9 @@ smtp::ProxyEndpoint EndpointOf(std::string_view address, uint16_t port) {
 
 bool BackendPool::IsDialledFor(const GrantOp& waiter) const {
   for (const Dialing* dialing : dialing_) {
-    if (dialing->client == waiter.identity() && Counts(*dialing)) return true;
+    const bool is_same = dialing->client == waiter.identity() &&
+                         dialing->header == HeaderFor(waiter.borrower());
+    if (is_same && Counts(*dialing)) return true;
   }
   return false;
 }
@@ -56,29 +58,38 @@ int BackendPool::WaitersWithoutDial() {
 // The first who waits for nothing yet. Where nobody does, the connection is to
 // find out what the backend offers.
 void BackendPool::ChooseClient(Dialing& dialing) {
-  const GrantOp* chosen = nullptr;
-  waiting_.ForEach([&](const GrantOp& waiter) {
+  GrantOp* chosen = nullptr;
+  waiting_.ForEach([&](GrantOp& waiter) {
     if (chosen == nullptr && !IsDialledFor(waiter)) chosen = &waiter;
   });
   if (chosen == nullptr) {
     dialing.header = smtp::EncodeLocalProxyHeader();
     return;
   }
+  waiting_.EndTurn(*chosen);
   dialing.client = chosen->identity();
-  const tls::TlsEngine* engine = chosen->borrower().tls;
-  TlsDescription tls;
-  if (engine != nullptr) tls = engine->Describe();
-  dialing.header = smtp::EncodeProxyHeader(
-      EndpointOf(dialing.client->address, dialing.client->port),
-      EndpointOf(dialing.client->dest_address, dialing.client->dest_port),
-      engine == nullptr ? nullptr : &tls);
+  dialing.header = HeaderFor(chosen->borrower());
 }
 
+std::string BackendPool::HeaderFor(const Borrower& borrower) {
+  const smtp::ClientIdentity& client = borrower.identity;
+  TlsDescription tls;
+  if (borrower.tls != nullptr) tls = borrower.tls->Describe();
+  return smtp::EncodeProxyHeader(
+      EndpointOf(client.address, client.port),
+      EndpointOf(client.dest_address, client.dest_port),
+      borrower.tls == nullptr ? nullptr : &tls);
+}
+
+// The waiter who is that client, and of whom `header` still tells the truth: a
+// client may have started TLS since.
 BackendPool::GrantOp* BackendPool::FindWaiter(
-    const smtp::ClientIdentity& identity) {
+    const smtp::ClientIdentity& identity, std::string_view header) {
   GrantOp* found = nullptr;
   waiting_.ForEach([&](GrantOp& waiter) {
-    if (waiter.identity() == identity) found = &waiter;
+    const bool is_same =
+        waiter.identity() == identity && HeaderFor(waiter.borrower()) == header;
+    if (is_same) found = &waiter;
   });
   return found;
 }
@@ -87,7 +98,7 @@ BackendPool::GrantOp* BackendPool::FindWaiter(
 // of (edge 99), and no fault of the backend. False: nobody was named.
 bool BackendPool::TurnAway(const Dialing& dialing, const Backend& backend) {
   if (!dialing.client.has_value() || backend.refusal().empty()) return false;
-  GrantOp* waiter = FindWaiter(*dialing.client);
+  GrantOp* waiter = FindWaiter(*dialing.client, dialing.header);
   if (waiter != nullptr) {
     waiter->Complete(absl::PermissionDeniedError(
         smtp::WithoutLeaveTaking(backend.refusal(), "451")));
@@ -97,7 +108,7 @@ bool BackendPool::TurnAway(const Dialing& dialing, const Backend& backend) {
 
 void BackendPool::HandOver(std::unique_ptr<Backend> backend) {
   GrantOp* waiter = backend->identity().has_value()
-                        ? FindWaiter(*backend->identity())
+                        ? FindWaiter(*backend->identity(), backend->announced())
                         : nullptr;
   if (waiter == nullptr) return Retire(std::move(backend));
   waiter->Complete(std::move(backend));

@@ -32,19 +32,20 @@ io::Duration BackendTarget::NoteFailure(io::Time now, io::Duration shortest,
   return pause;
 }
 
-bool BackendTarget::NoteOpened() {
-  if (!is_down()) return false;
+void BackendTarget::NoteOpened() {
+  if (!is_down()) return;
   failures_ = 0;
   allowance_ = 1;
   // It may have been given other settings meanwhile.
   identity_reuse = IdentityReuse::kUnknown;
-  return true;
 }
 
 BackendTargets::BackendTargets(std::vector<BackendAddress> addresses) {
   TLSPOST_REQUIRE(!addresses.empty());
   for (BackendAddress& address : addresses) {
-    targets_.push_back(std::make_unique<BackendTarget>(std::move(address)));
+    const size_t number = targets_.size();
+    targets_.push_back(
+        std::make_unique<BackendTarget>(std::move(address), number));
     targets_.back()->clock_ = &clock_;
   }
 }

@@ -11,6 +11,7 @@
 #ifndef TLSPOST_PROXY_BACKEND_TARGET_H_
 #define TLSPOST_PROXY_BACKEND_TARGET_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -41,16 +42,17 @@ class BackendTarget {
   // One that is back has its share again when it has ended so many leases.
   static constexpr int kFullAllowance = 32;
 
-  explicit BackendTarget(BackendAddress address)
-      : address_(std::move(address)) {}
+  BackendTarget(BackendAddress address, size_t number)
+      : address_(std::move(address)), number_(number) {}
 
   const io::Endpoint& endpoint() const { return address_.endpoint; }
+  // Its place among the process's backends, the same in every worker.
+  size_t number() const { return number_; }
   // The host in its name; empty for a Unix socket.
   std::string Host() const;
 
   // --- health ---
   bool is_down() const { return failures_ > 0; }
-  int failures() const { return failures_; }
   io::Time retry_at() const { return retry_at_; }
   // Whether a connection may be opened to it now.
   bool MayDial(io::Time now) const {
@@ -61,8 +63,8 @@ class BackendTarget {
   // takes off up to one half.
   io::Duration NoteFailure(io::Time now, io::Duration shortest,
                            io::Duration longest, uint64_t random);
-  // A connection was opened. True: the target was down before.
-  bool NoteOpened();
+  // A connection was opened.
+  void NoteOpened();
   // It has said 421 to a command. Clients can provoke that, so it never takes
   // a target down.
   void NoteFarewell(io::Time now) { avoid_until_ = now + kFarewellPause; }
@@ -90,6 +92,7 @@ class BackendTarget {
   friend class BackendTargets;
 
   const BackendAddress address_;
+  const size_t number_;
   uint64_t* clock_ = nullptr;  // counts the leases of all targets
   int failures_ = 0;           // in a row
   io::Time retry_at_;

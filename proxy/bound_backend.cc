@@ -24,7 +24,7 @@ Lease BoundBackend::Lend() {
 
 Lease BoundBackend::Take() {
   TLSPOST_REQUIRE(!lent_);
-  if (own_ && own_->readable()) Release();
+  if (own_ && (own_->readable() || !own_->takes_mail())) Release();
   own_.InTransaction();
   return std::move(own_);
 }

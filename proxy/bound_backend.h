@@ -24,8 +24,8 @@ class BoundBackend final : private LeaseHome {
   // The connection, for one transaction. It comes back by itself, or, when it
   // was lost, is none any more.
   Lease Lend();
-  // The connection for good, or an empty lease: there is none, or it has ended
-  // while nobody used it.
+  // The connection for good, or an empty lease: there is none, it has ended
+  // while nobody used it, or the server takes no more mails over it.
   Lease Take();
   // Gives it back to the pool. Not while it is lent on.
   void Release();

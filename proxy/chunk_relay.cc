@@ -14,12 +14,11 @@
 namespace tlspost {
 
 Task<absl::Status> DiscardChunk(SessionServices& services,
-                                ClientChannel& client, uint64_t octets) {
+                                ClientChannel& client, DataPace& pace,
+                                uint64_t octets) {
   if (octets > MessageRelay::kMaxDrainOctets) {
     co_return absl::ResourceExhaustedError("endless chunk after refusal");
   }
-  const Settings& settings = services.settings;
-  DataPace pace(settings.data_timeout, settings.min_data_rate);
   while (octets > 0) {
     if (client.unread().empty()) {
       if (client.needs_flush()) CO_TRY(co_await client.Flush());
@@ -56,7 +55,8 @@ Task<absl::Status> ChunkRelay::Run(smtp::BdatArguments chunk) {
   if (dropped_ > MessageRelay::kMaxDrainOctets) {
     co_return absl::ResourceExhaustedError("endless message after refusal");
   }
-  absl::Status dropped = co_await DiscardChunk(services_, client_, left_);
+  absl::Status dropped =
+      co_await DiscardChunk(services_, client_, pace_, left_);
   co_return dropped;
 }
 
@@ -74,10 +74,14 @@ Task<absl::Status> ChunkRelay::Pass(smtp::BdatArguments chunk) {
   with_header.size += header_.size();
   command_ = smtp::FormatBdat(with_header) + header_;
   std::string().swap(header_);
+  // Nothing was asked since the chunk before this one was answered: whatever
+  // it is, it would be taken for the answer to this one.
+  if (lease_->readable()) Lose();
+  if (failed()) co_return absl::OkStatus();
   const std::string_view nothing;
   if (left_ == 0) co_await Forward(nothing);
   while (left_ > 0 && !failed()) {
-    absl::Status filled = co_await Fill();
+    absl::Status filled = co_await Fill(io::kNever);
     if (!filled.ok()) {
       lease_.Return();
       co_return filled;
@@ -100,13 +104,12 @@ Task<absl::Status> ChunkRelay::Pass(smtp::BdatArguments chunk) {
   co_return absl::OkStatus();
 }
 
-// Awaits a piece of the chunk.
-Task<absl::Status> ChunkRelay::Fill() {
+Task<absl::Status> ChunkRelay::Fill(io::Time no_later) {
   if (!client_.unread().empty()) co_return absl::OkStatus();
   // A client may wait for earlier replies before it sends the chunk.
   if (client_.needs_flush()) CO_TRY(co_await client_.Flush());
   const io::Time began = services_.loop.Now();
-  const io::Time deadline = pace_.Deadline(began);
+  const io::Time deadline = std::min(pace_.Deadline(began), no_later);
   absl::Status filled = co_await client_.Fill(deadline);
   if (absl::IsDeadlineExceeded(filled)) ++services_.counters.messages_too_slow;
   pace_.Note(client_.unread().size(), services_.loop.Now() - began);
@@ -155,7 +158,9 @@ Task<void> ChunkRelay::HearReply() {
                                   : services_.settings.backend_timeout);
   lease_->ExpectReply();
   auto reply = co_await lease_->ReadReply(deadline);
-  const bool answers = reply.ok() && reply->code / 100 != 3;
+  // RFC 3030 section 2: another success than 250, or a 3yz, is the answer to
+  // something else: replies have come apart.
+  const bool answers = reply.ok() && (reply->code == 250 || reply->code >= 400);
   if (!answers) {
     Lose();
   } else if (!reply->is_success()) {

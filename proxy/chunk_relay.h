@@ -28,11 +28,12 @@
 
 namespace tlspost {
 
-// Reads `octets` of the client and drops them. ResourceExhausted, and nothing
-// read: they are more than anybody would want to drop. Other errors: the client
-// is lost.
+// Reads `octets` of the client, as fast as `pace` asks for, and drops them.
+// ResourceExhausted, and nothing read: they are more than anybody would want to
+// drop. Other errors: the client is lost.
 Task<absl::Status> DiscardChunk(SessionServices& services,
-                                ClientChannel& client, uint64_t octets);
+                                ClientChannel& client, DataPace& pace,
+                                uint64_t octets);
 
 class ChunkRelay {
  public:
@@ -44,6 +45,11 @@ class ChunkRelay {
   // Takes one chunk off the client, all of it. OK: reply() is due. An error:
   // the client was lost, or is to be left after reply(), if there is one.
   Task<absl::Status> Run(smtp::BdatArguments chunk);
+
+  // Awaits more of the client when nothing is unread, until `no_later` and no
+  // longer than the message's pace allows: for what comes between two chunks,
+  // which uses up the client's time like what comes within one.
+  Task<absl::Status> Fill(io::Time no_later);
 
   // The message fails, if it has not yet: for what we find, not the backend.
   void Fail(std::string_view reply);
@@ -58,7 +64,6 @@ class ChunkRelay {
  private:
   void CheckLimits(const smtp::BdatArguments& chunk);
   Task<absl::Status> Pass(smtp::BdatArguments chunk);
-  Task<absl::Status> Fill();
   Task<void> Forward(std::string_view piece);
   Task<void> HearEarlyReply();
   Task<void> HearReply();

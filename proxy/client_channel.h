@@ -35,8 +35,13 @@ class ClientChannel {
 
   // --- lines ---
   struct Line {
-    bool too_long = false;  // it was over the limit and is gone
+    // It was over the limit and is gone; `text` is LineBuffer::kLostBdat or
+    // empty.
+    bool too_long = false;
     std::string_view text;  // without line end; until the next call here
+
+    // It is to be answered as it is, since nothing is known of it.
+    bool is_lost() const { return too_long && text.empty(); }
   };
   // The next line if the client has sent it already.
   std::optional<Line> TakeLine();

@@ -18,15 +18,6 @@ namespace {
 // lock is held for long.
 constexpr int kForgottenAtOnce = 4;
 
-io::AddressBytes KeyOf(const io::Endpoint& client) {
-  static const io::Network kMappedV4 = *io::Network::Parse("::ffff:0:0/96");
-  io::AddressBytes key = io::BytesOf(client);
-  if (!kMappedV4.Contains(key)) {
-    std::fill(key.begin() + 8, key.end(), uint8_t{0});
-  }
-  return key;
-}
-
 }  // namespace
 
 // In its shard's list while it has no connection.
@@ -111,7 +102,7 @@ int ClientLimits::OverLimit(ClientEvent event, int count) const {
 ClientLimits::Arrival ClientLimits::Connect(const io::Endpoint& client,
                                             io::Time now) {
   if (io::AnyContains(options_.exceptions, client)) return {};
-  const io::AddressBytes key = KeyOf(client);
+  const io::AddressBytes key = io::ClientBytesOf(client);
   Shard& shard = ShardOf(key);
   const std::lock_guard<std::mutex> lock(shard.mutex);
   for (int i = 0; i < kForgottenAtOnce && shard.gone_count > 0; ++i) {

@@ -8,7 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/base/intrusive_list.h"
+#include "common/io/endpoint.h"
+#include "common/io/network.h"
 #include "common/io/op.h"
 #include "proxy/backend_pool.h"
 
@@ -16,8 +17,9 @@ namespace tlspost {
 
 // Errors: DeadlineExceeded (no connection became free in time), Unavailable
 // (the backend cannot be reached), Cancelled (the pool shuts down).
-class [[nodiscard]] BackendPool::GrantOp final : public io::Op,
-                                                 public ListNode<GrantOp> {
+class [[nodiscard]] BackendPool::GrantOp final
+    : public io::Op,
+      public FairQueue<BackendPool::GrantOp>::Node {
  public:
   GrantOp(BackendPool& pool, const Borrower& borrower, io::Time deadline)
       : Op(pool.loop_, deadline),
@@ -32,12 +34,11 @@ class [[nodiscard]] BackendPool::GrantOp final : public io::Op,
   const Borrower& borrower() const { return borrower_; }
   const smtp::ClientIdentity& identity() const { return borrower_.identity; }
 
-  // Ends the wait.
+  // Ends the wait. A connection is on loan from here on, and not only when the
+  // waiter runs again: what cuts off all loans meanwhile must find it.
   void Complete(absl::StatusOr<std::unique_ptr<Backend>> result) {
-    if (ListNode<GrantOp>::linked()) {
-      ListNode<GrantOp>::Unlink();
-      --pool_.waiting_count_;
-    }
+    if (waits()) pool_.waiting_.Remove(*this);
+    if (result.ok()) pool_.NoteLent(**result);
     result_ = std::move(result);
     Finish();
   }
@@ -52,9 +53,13 @@ class [[nodiscard]] BackendPool::GrantOp final : public io::Op,
     const bool down = pool_.open_ == 0 && pool_.targets_.all_down() &&
                       pool_.targets_.BestToDial(loop().Now(), {}) == nullptr;
     if (down) return Complete(pool_.last_failure_);
-    pool_.waiting_.PushBack(*this);
-    ++pool_.waiting_count_;
+    pool_.waiting_.Push(*this, ClientBytes());
     pool_.Grow();
+  }
+  // Behind a load balancer the identity is the client's, too.
+  io::AddressBytes ClientBytes() const {
+    const auto client = io::Endpoint::FromIp(identity().address, /*port=*/0);
+    return client.ok() ? io::ClientBytesOf(*client) : io::AddressBytes();
   }
   void OnDeadline() override {
     Complete(absl::DeadlineExceededError("no backend connection became free"));

@@ -83,12 +83,12 @@ Task<Introducer::Outcome> Introducer::IntroduceAgain(Backend& backend,
                                                      const Borrower& borrower,
                                                      std::string& refusal) {
   // A second XCLIENT would end what AUTH began, or be refused. All that can
-  // have changed is the client's name, and that it says EHLO now: both are told
-  // by EHLO.
+  // have changed is the client's name, and whether it says EHLO or HELO: both
+  // are told by saying the same.
   const auto& told = backend.identity();
   const bool renamed =
       told.has_value() && (told->helo != borrower.identity.helo ||
-                           (borrower.identity.esmtp && !told->esmtp));
+                           told->esmtp != borrower.identity.esmtp);
   if (renamed) {
     auto greeted = co_await backend.GreetAs(borrower.identity, ReplyDeadline());
     if (!greeted.ok()) co_return Outcome::kTryAnother;
@@ -206,6 +206,8 @@ Task<absl::Status> Introducer::LearnReuse(
       identity.esmtp;
   if (!needs_ehlo && !wants_to_know) co_return absl::OkStatus();
   CO_TRY_LET(offered, co_await backend.GreetAs(identity, ReplyDeadline()));
+  // A reply to HELO offers nothing in any case.
+  if (!identity.esmtp) co_return absl::OkStatus();
   NoteReuse(backend, offered.xclient.empty() ? IdentityReuse::kOnce
                                              : IdentityReuse::kMany);
   co_return absl::OkStatus();

@@ -21,6 +21,7 @@
 #include "common/io/ares_resolver.h"
 #include "common/io/listen_socket.h"
 #include "common/io/network.h"
+#include "common/io/own_address.h"
 #include "common/io/uring.h"
 #include "proxy/server_thread.h"
 
@@ -140,6 +141,21 @@ absl::Status Server::ResolveBackend() {
   return absl::OkStatus();
 }
 
+// Each mail would take one connection after the other, until there are none.
+absl::Status Server::CheckBackendsAreOthers() const {
+  const std::vector<io::AddressBytes> own = io::OwnAddresses();
+  for (const BackendAddress& backend : backend_addresses_) {
+    for (const ListenAddress& front : listen_) {
+      if (!io::LeadsTo(backend.endpoint, front.endpoint, own)) continue;
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "backend: %s is this tlspost itself, which listens on %s; set "
+          "backend to the mail server's own address",
+          backend.name, front.endpoint.ToString()));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Server::ResolveAdmin() {
   if (settings_.admin_listen.empty()) return absl::OkStatus();
   auto endpoints = io::ResolveEndpoints(settings_.admin_listen);
@@ -195,8 +211,8 @@ absl::Status Server::FitDescriptorLimit() {
 
 absl::Status Server::Start() {
   for (const absl::Status& status :
-       {LoadTls(), ResolveListeners(), ResolveBackend(), ResolveAdmin(),
-        FitDescriptorLimit()}) {
+       {LoadTls(), ResolveListeners(), ResolveBackend(),
+        CheckBackendsAreOthers(), ResolveAdmin(), FitDescriptorLimit()}) {
     if (!status.ok()) return status;
   }
   // Behind the errors: who reads one has no eye for what is merely unwise.
@@ -205,6 +221,7 @@ absl::Status Server::Start() {
   }
   shared_ = std::make_unique<WorkerShared>(settings_, backend_addresses_,
                                            worker_count_, log_);
+  shared_->notes.own_mark = instance_;
   absl::Status result = StartResolver();
   if (!result.ok()) return result;
   for (int number = 0; number < worker_count_; ++number) {

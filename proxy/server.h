@@ -73,6 +73,7 @@ class Server {
                              std::string_view setting, bool implicit_tls,
                              size_t terms);
   absl::Status ResolveListeners();
+  absl::Status CheckBackendsAreOthers() const;
   absl::Status ResolveBackend();
   absl::Status ResolveAdmin();
   absl::Status StartResolver();

@@ -85,7 +85,9 @@ Task<absl::Status> Session::Converse() {
 }
 
 void Session::Greet() {
-  client_.Say(smtp::Greeting(services_.settings.hostname, "tlspost"));
+  const std::string& mark = services_.pool.own_mark();
+  client_.Say(smtp::Greeting(services_.settings.hostname,
+                             mark.empty() ? "tlspost" : "tlspost " + mark));
   deadline_ = services_.loop.Now() + CommandTimeout(services_);
 }
 
@@ -98,7 +100,7 @@ Session::Next Session::Proceed() {
     if (!line.has_value()) return Next::kWait;
     // One deadline for a whole command, however slowly it drips in.
     deadline_ = services_.loop.Now() + CommandTimeout(services_);
-    if (line->too_long) {
+    if (line->is_lost()) {
       Refuse(Verb::kUnknown, smtp::reply::kLineTooLong);
       continue;
     }

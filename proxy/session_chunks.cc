@@ -25,7 +25,9 @@ Task<absl::Status> Session::RefuseChunk() {
     co_return MakeStatus(absl::StatusCode::kInvalidArgument, kUnknownChunkSize);
   }
   const uint64_t size = chunk->size;
-  absl::Status read = co_await DiscardChunk(services_, client_, size);
+  const Settings& settings = services_.settings;
+  DataPace pace(settings.data_timeout, settings.min_data_rate);
+  absl::Status read = co_await DiscardChunk(services_, client_, pace, size);
   // Where it is too much to read, this is the last word.
   if (read.ok() || absl::IsResourceExhausted(read)) {
     Refuse(Verb::kBdat, WhyNoChunk());

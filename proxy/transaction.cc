@@ -72,7 +72,10 @@ Task<bool> Transaction::Borrow() {
   const std::optional<smtp::Reply> refusal =
       smtp::RefuseMail(mail_, lease_->capabilities(),
                        services_.settings.message_size_limit, state_.offered);
-  if (!refusal.has_value()) co_return true;
+  if (!refusal.has_value()) {
+    ++lease_->mails;
+    co_return true;
+  }
   lease_.AtBoundary();
   lease_.Return();
   FailFrom(0, refusal->text(), smtp::reply::kNeedMail.text());
@@ -82,6 +85,9 @@ Task<bool> Transaction::Borrow() {
 // The connection that has heard the client's AUTH, and no other.
 Task<absl::Status> Transaction::BorrowOwn() {
   lease_ = state_.authentication->Lend();
+  if (!lease_->takes_mail()) {
+    co_return absl::UnavailableError("it takes no more mails per session");
+  }
   const Borrower borrower = AsBorrower();
   std::string refusal;
   const Introducer::Outcome introduced =
@@ -124,7 +130,11 @@ Task<absl::Status> Transaction::Converse() {
     }
     if (left) co_return absl::OkStatus();
     CO_TRY(co_await SendReplies(services_, client_, state_, true));
-    CO_TRY(co_await client_.Fill(deadline));
+    if (chunks_ != nullptr) {
+      CO_TRY(co_await chunks_->Fill(deadline));
+    } else {
+      CO_TRY(co_await client_.Fill(deadline));
+    }
   }
 }
 

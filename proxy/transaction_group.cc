@@ -31,7 +31,7 @@ bool Transaction::Collect() {
     if (!group_.empty() && IsSlowedDown(services_, state_)) return false;
     const std::optional<ClientChannel::Line> line = client_.TakeLine();
     if (!line.has_value()) return false;
-    if (line->too_long) {
+    if (line->is_lost()) {
       AddLocal(Verb::kUnknown, smtp::reply::kLineTooLong);
       continue;
     }
@@ -162,7 +162,7 @@ Task<void> Transaction::Exchange() {
 Task<absl::StatusOr<BackendReply>> Transaction::Ask(size_t index) {
   const io::Time deadline =
       services_.loop.Now() + services_.settings.backend_timeout;
-  const bool pipelining = lease_->capabilities().pipelining;
+  const bool pipelining = lease_->pipelines();
   const size_t end = pipelining ? wire_.size() : group_[index].wire_end;
   if (group_[index].wire_end > sent_) {
     int replies = 0;

@@ -51,7 +51,8 @@ WorkerShared::WorkerShared(const Settings& its_settings,
       terms(MakeTerms(settings)),
       clients(ClientLimits::OptionsOf(settings)),
       handshakes(settings.tls_handshake_limit),
-      overload(settings.max_connections, settings.stress_percent) {}
+      overload(settings.max_connections, settings.stress_percent),
+      notes(backend_addresses.size()) {}
 
 Worker::Worker(io::Loop& loop, WorkerShared& shared, WorkerTls tls,
                std::string instance)

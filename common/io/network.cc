@@ -45,6 +45,15 @@ AddressBytes BytesOf(const Endpoint& endpoint) {
   return bytes;
 }
 
+AddressBytes ClientBytesOf(const Endpoint& endpoint) {
+  static const Network kMappedV4 = *Network::Parse("::ffff:0:0/96");
+  AddressBytes bytes = BytesOf(endpoint);
+  if (!kMappedV4.Contains(bytes)) {
+    std::fill(bytes.begin() + 8, bytes.end(), uint8_t{0});
+  }
+  return bytes;
+}
+
 absl::StatusOr<Network> Network::Parse(std::string_view text) {
   const size_t slash = text.find('/');
   const auto address = Endpoint::FromIp(text.substr(0, slash), 0);

@@ -20,6 +20,9 @@ namespace tlspost::io {
 // client is the same over a socket of either kind. All zero for a Unix socket.
 using AddressBytes = std::array<uint8_t, 16>;
 AddressBytes BytesOf(const Endpoint& endpoint);
+// The same for whom we call one client: an IPv4 address, or an IPv6 /64
+// network, which is the least that a single customer is given.
+AddressBytes ClientBytesOf(const Endpoint& endpoint);
 
 class Network {
  public:

@@ -68,12 +68,28 @@ const VerbInfo& InfoOf(Verb verb) {
   return *found;
 }
 
+bool MayBeBdat(std::string_view start, bool cut) {
+  constexpr std::string_view kBdat = "BDAT";
+  std::string word;
+  for (const char c : start) {
+    const bool is_blank = IsBlank(c) && word.empty();
+    if (is_blank || HasControlOctets({&c, 1})) continue;
+    word += c;
+    if (word.size() == kBdat.size()) break;
+  }
+  if (word.size() < kBdat.size() && !cut) return false;
+  return EqualsIgnoreCase(word, kBdat.substr(0, word.size()));
+}
+
 Command ParseCommand(std::string_view line) {
   Command command;
   command.line = line;
   command.argument = TrimBlanks(line);
   command.verb_text = TakeWord(command.argument);
   command.verb = VerbOf(command.verb_text);
+  if (HasControlOctets(line) && MayBeBdat(line, /*cut=*/false)) {
+    command.verb = Verb::kBdat;
+  }
   return command;
 }
 

@@ -65,8 +65,14 @@ struct Command {
   std::string_view line;       // all of it, without its line end
 };
 
+// Whether a line that begins with `start` may be a BDAT, if only a broken one,
+// so that what comes behind it is a chunk and no command. Blanks and control
+// octets are overlooked, wherever they stand. `cut`: the line goes on.
+bool MayBeBdat(std::string_view start, bool cut);
+
 // Reads `line`, which has no line end any more. Blanks before and behind are
-// ignored, as Postfix does. The views in the result are into `line`.
+// ignored, as Postfix does; what MayBeBdat is one. The views in the result are
+// into `line`.
 Command ParseCommand(std::string_view line);
 
 // The refusal a command earns by its shape alone, whatever the session's

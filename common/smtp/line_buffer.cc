@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "common/base/check.h"
+#include "common/smtp/command.h"
 #include "common/smtp/text.h"
 
 namespace tlspost::smtp {
@@ -31,12 +32,17 @@ LineBuffer::Result LineBuffer::Next(std::string_view unread) {
   if (!skipping_ && carry_ == nullptr && whole) {
     const std::string_view line = WithoutCr(piece);
     const Kind kind = line.size() > limit ? Kind::kTooLong : Kind::kLine;
-    return {kind, kind == Kind::kLine ? line : "", line_feed + 1};
+    const std::string_view what =
+        kind == Kind::kLine ? line : WhatIsLeft(line.substr(0, limit));
+    return {kind, what, line_feed + 1};
   }
   // One octet over the limit may yet prove to be the CR of the line end.
   if (!skipping_ && carried().size() + piece.size() > limit + 1) {
+    std::string start(carried());
+    start.append(piece.substr(0, limit));
     Clear();
     skipping_ = true;
+    lost_bdat_ = !WhatIsLeft(std::string_view(start).substr(0, limit)).empty();
   }
   if (skipping_) return Skip(line_feed, unread);
   if (piece.empty() && !whole) return {Kind::kNeedMore, "", unread.size()};
@@ -49,8 +55,9 @@ LineBuffer::Result LineBuffer::Next(std::string_view unread) {
   if (!whole) return {Kind::kNeedMore, "", unread.size()};
   const std::string_view line = WithoutCr(*carry_);
   if (line.size() > limit) {
+    const std::string_view what = WhatIsLeft(line.substr(0, limit));
     Clear();
-    return {Kind::kTooLong, "", line_feed + 1};
+    return {Kind::kTooLong, what, line_feed + 1};
   }
   taken_ = true;
   return {Kind::kLine, line, line_feed + 1};
@@ -69,12 +76,18 @@ size_t LineBuffer::LimitOf(std::string_view piece) const {
   return std::max<size_t>(limit_, kAuthLineLengthLimit);
 }
 
+// `start`: as much of a line as the limit allows, however it was cut.
+std::string_view LineBuffer::WhatIsLeft(std::string_view start) {
+  return MayBeBdat(start, /*cut=*/true) ? kLostBdat : std::string_view();
+}
+
 LineBuffer::Result LineBuffer::Skip(size_t line_feed, std::string_view unread) {
   if (line_feed == std::string_view::npos) {
     return {Kind::kNeedMore, "", unread.size()};
   }
   skipping_ = false;
-  return {Kind::kTooLong, "", line_feed + 1};
+  return {Kind::kTooLong, lost_bdat_ ? kLostBdat : std::string_view(),
+          line_feed + 1};
 }
 
 void LineBuffer::Clear() {

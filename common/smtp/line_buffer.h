@@ -4,7 +4,7 @@
 // is copied, and that copy's memory goes when the line was taken. An idle
 // LineBuffer holds no heap memory; one that is fed an endless line never holds
 // more than its limit. Does not look at what lines say, except that AUTH may
-// say more than others.
+// say more than others, and that what follows a BDAT is no line.
 
 #ifndef TLSPOST_COMMON_SMTP_LINE_BUFFER_H_
 #define TLSPOST_COMMON_SMTP_LINE_BUFFER_H_
@@ -34,10 +34,15 @@ class LineBuffer {
     kNeedMore,  // everything was consumed and no line has ended
     kTooLong,   // a line over the limit has ended; it is gone
   };
+  // All that is left of a line that was too long and may have been a BDAT, of
+  // which nobody knows the size now.
+  static constexpr std::string_view kLostBdat = "BDAT";
   struct Result {
     Kind kind;
-    std::string_view line;  // until the next call, and while the chunk lives
-    size_t consumed;        // octets of `unread` that are done with
+    // Until the next call, and while the chunk lives. With kTooLong kLostBdat,
+    // or empty.
+    std::string_view line;
+    size_t consumed;  // octets of `unread` that are done with
   };
 
   // Looks for one line in what is left over and `unread`. What lies behind
@@ -60,13 +65,15 @@ class LineBuffer {
  private:
   std::string_view carried() const;
   size_t LimitOf(std::string_view piece) const;
+  static std::string_view WhatIsLeft(std::string_view start);
   Result Skip(size_t line_feed, std::string_view unread);
 
   // The start of a cut line. On the heap: hardly any line is cut.
   std::unique_ptr<std::string> carry_;
   uint32_t limit_;
-  bool taken_ = false;     // carry_ was given out as a line
-  bool skipping_ = false;  // inside a line over the limit
+  bool taken_ = false;      // carry_ was given out as a line
+  bool skipping_ = false;   // inside a line over the limit
+  bool lost_bdat_ = false;  // of which kLostBdat is left
 };
 
 }  // namespace tlspost::smtp

@@ -83,10 +83,14 @@ std::string SinkIdentity::Offers() const {
   return offers;
 }
 
-void SinkIdentity::Greet(std::string_view name) {
+void SinkIdentity::Greet(std::string_view name, bool esmtp) {
   message_.helo = std::string(name);
   wants_greeting_ = false;
   if (identified_) message_.client["HELO"] = message_.helo;
+  const auto protocol = message_.client.find("PROTO");
+  if (protocol != message_.client.end()) {
+    protocol->second = esmtp ? "ESMTP" : "SMTP";
+  }
 }
 
 std::string SinkIdentity::Xclient(std::string_view line) {

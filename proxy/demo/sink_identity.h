@@ -24,8 +24,8 @@ class SinkIdentity {
 
   // The lines that EHLO has for it, with their "250-".
   std::string Offers() const;
-  // The client has said EHLO or HELO.
-  void Greet(std::string_view name);
+  // The client has said EHLO, or HELO.
+  void Greet(std::string_view name, bool esmtp);
   // After an XCLIENT that could not say the name, EHLO is due.
   bool wants_greeting() const { return wants_greeting_; }
 

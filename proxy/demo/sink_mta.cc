@@ -135,12 +135,13 @@ class SinkMta::Conversation : public ListNode<Conversation> {
     std::string_view rest = line;
     const std::string verb = smtp::UpperCase(smtp::TakeWord(rest));
     const bool ahead = verb != "BDAT" && !input_.empty();
-    if (ahead && !sink_.options_.pipelining) {
+    if (ahead && !(sink_.options_.pipelining && greeted_esmtp_)) {
       closing_ = true;
       absl::Status refused = co_await stream_.Write(
           "554 5.5.0 Error: SMTP protocol synchronization\r\n", io::kNever);
       co_return refused;
     }
+    if (verb == "EHLO" || verb == "HELO") greeted_esmtp_ = verb == "EHLO";
     if (verb == "BDAT") {
       absl::Status chunk = co_await HandleChunk(line);
       co_return chunk;
@@ -218,7 +219,8 @@ class SinkMta::Conversation : public ListNode<Conversation> {
 
   std::string Hello(std::string_view verb, std::string_view line) {
     ForgetTransaction();
-    identity_.Greet(line.substr(std::min<size_t>(5, line.size())));
+    identity_.Greet(line.substr(std::min<size_t>(5, line.size())),
+                    verb == "EHLO");
     if (verb == "HELO") return "250 sink.example\r\n";
     std::string reply = "250-sink.example\r\n";
     if (sink_.options_.pipelining) reply += "250-PIPELINING\r\n";
@@ -328,6 +330,7 @@ class SinkMta::Conversation : public ListNode<Conversation> {
   SinkIdentity identity_;
   Message message_;  // under way; `client`, `helo`, `user` and `tls` stay
   bool starting_tls_ = false;
+  bool greeted_esmtp_ = false;  // RFC 2920 section 2: else no pipelining
   bool in_mail_ = false;
   bool in_data_ = false;
   std::string chunk_;  // under way

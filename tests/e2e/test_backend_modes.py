@@ -4,6 +4,7 @@ import re
 
 import case
 import fakebackend
+import forwarder
 import util
 
 _CONTENT = b"Subject: mode\r\n\r\nHello.\r\n"
@@ -218,6 +219,25 @@ class BackendModesTest(case.PostfixCase):
             5,
             "RSET to the backend",
         )
+
+    # Ourselves.
+
+    def test_backend_that_leads_back_to_us(self):
+        """By way of something that merely passes connections on."""
+        way = forwarder.Forwarder()
+        self.addCleanup(way.close)
+        way.target = util.free_port()
+        running = self.start_proxy(backend=way.address, port=way.target)
+        for _ in range(3):
+            client = self.plain_session(running)
+            reply = client.command("MAIL FROM:<a@sender.test>")
+            self.assert_reply(reply, 451)
+        running.wait_for_log(
+            "this is tlspost itself; set backend to the mail server's own"
+        )
+        # Each try is one connection, and one line tells of them all.
+        self.assertLess(way.connections, 20)
+        self.assertEqual(running.log().count("tlspost itself"), 1)
 
     # Several backends.
 

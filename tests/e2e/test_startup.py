@@ -8,6 +8,7 @@ import tempfile
 import case
 import proxy
 import seccomp
+import util
 
 
 class StartupErrorTest(case.Case):
@@ -153,6 +154,22 @@ class StartupErrorTest(case.Case):
         running = self.start_proxy("127.0.0.1:1")
         address = "127.0.0.1:%d" % running.port
         self.refuses(address, "use", listen=address)
+
+    def test_backend_is_ourselves(self):
+        port = util.free_port()
+        for listen, backend in (
+            ("127.0.0.1", "127.0.0.1"),
+            ("127.0.0.1", "localhost"),
+            ("0.0.0.0", "127.0.0.1"),
+            ("", "127.0.0.1"),
+        ):
+            with self.subTest(listen=listen, backend=backend):
+                self.refuses(
+                    "backend: %s:%d is this tlspost itself" % (backend, port),
+                    "set backend to the mail server's own address",
+                    listen="%s:%d" % (listen, port),
+                    backend="%s:%d" % (backend, port),
+                )
 
     def test_address_of_another_machine(self):
         self.refuses("192.0.2.1:2525", listen="192.0.2.1:2525")

@@ -437,5 +437,24 @@ TEST(Auth, WordsThatRepeatTheClientsAreNotLogged) {
   });
 }
 
+// RFC 9422 section 4.1: on another connection nobody would know who it is, so
+// its session ends, and it may come again.
+TEST(Auth, Rfc9422_MailMaxEndsTheSession) {
+  for (const bool session : {false, true}) {
+    WorldOptions options = AuthOptions(1);
+    options.sink.ehlo_lines = "250-LIMITS MAILMAX=2\r\n";
+    if (session) options.settings.pool_mode = PoolMode::kSession;
+    World world(std::move(options));
+    world.AddClient(MakeAuthClient(0, 3, "PLAIN"));
+    EXPECT_EQ(world.Run(), "");
+    const auto& results = world.client(0).results();
+    ASSERT_EQ(results.size(), 3u);
+    EXPECT_EQ(results[0].final_code, 250);
+    EXPECT_EQ(results[1].final_code, 250);
+    EXPECT_EQ(results[2].mail, 421);
+    EXPECT_TRUE(world.LogHas("it takes no more mails per session"));
+  }
+}
+
 }  // namespace
 }  // namespace tlspost::sim

@@ -9,6 +9,7 @@
 
 #include "tests/sim/faults.h"
 #include "tests/sim/misdeeds.h"
+#include "tests/sim/plans.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/world.h"
 
@@ -157,6 +158,61 @@ TEST(Backends, OneThatIsBackIsUsedAgain) {
     EXPECT_TRUE(world.LogHas("backend 10.0.0.2:10025 answers again"));
     EXPECT_FALSE(world.LogHas("clients get 451"));
   });
+}
+
+// By all workers together, however often they try.
+TEST(Backends, AnOutageIsOneLineAndThenOneEachMinute) {
+  for (const int workers : {1, 2}) {
+    WorldOptions options;
+    options.workers = workers;
+    options.settings.backend_warm_spares = 1;
+    options.settings.backend_backoff_max = Settings::Seconds(2);
+    World world(std::move(options));
+    world.loop().set_refused(Sink(0), true);
+    world.AtTime(600s, [&world] { world.loop().set_refused(Sink(0), false); });
+    for (int i = 0; i < 60; ++i) {
+      ClientPlan plan = MakeClient(i, 1);
+      plan.worker = i % workers;
+      plan.start_after = 10s * i;
+      world.AddClient(std::move(plan));
+    }
+    ClientPlan later = MakeClient(60, 1);
+    later.start_after = 620s;
+    world.AddClient(std::move(later));
+    EXPECT_EQ(world.Run(), "");
+    ExpectAllSent(world.client(60));
+    EXPECT_EQ(CountWords(world.log(), "warning: backend: "), 1);
+    const int reminders = CountWords(world.log(), " is down for ");
+    EXPECT_GE(reminders, 8);
+    EXPECT_LE(reminders, 10);
+    EXPECT_EQ(CountWords(world.log(), " answers again after "), 1);
+  }
+}
+
+// It would be asked for a mail by itself, and ask itself, until no connection
+// is left.
+TEST(Backends, ItselfIsFoundOutAndNotUsed) {
+  for (const bool session : {false, true}) {
+    WorldOptions options;
+    options.is_its_own_backend = true;
+    options.settings.backend_warm_spares = 2;
+    if (session) options.settings.pool_mode = PoolMode::kSession;
+    World world(std::move(options));
+    for (int i = 0; i < 3; ++i) {
+      ClientPlan plan = MakeClient(i, 1);
+      plan.start_after = 10s * i;
+      world.AddClient(std::move(plan));
+    }
+    EXPECT_EQ(world.Run(), "");
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(world.client(i).results()[0].mail, 451);
+    }
+    EXPECT_TRUE(world.LogHas(
+        "backend: 203.0.113.1:25: this is tlspost itself; set backend to the "
+        "mail server's own address"));
+    EXPECT_LE(world.most_slots_used(), 3);
+    EXPECT_EQ(world.counters().leases, 0);
+  }
 }
 
 TEST(Backends, AllDownIsSaidAtOnceAndEndsWithTheFirstThatIsBack) {

@@ -137,6 +137,41 @@ TEST(Chunks, E095OfAnUncertainSizeEndTheSession) {
   });
 }
 
+// A command that is too long, or has octets in it that none may have: nobody
+// knows where its chunk ends.
+TEST(Chunks, E095OfABrokenCommandEndTheSession) {
+  const std::string broken[] = {
+      "BDAT 6" + std::string(3000, ' ') + "LAST",
+      "bdat " + std::string(9000, '1'), std::string(2500, ' ') + "BDAT 6",
+      std::string("BDAT\x01 6"), std::string("\0BDAT 6 LAST", 12)};
+  ForEachWorld(std::size(broken) * 4, [&](uint64_t number) {
+    World world(OneSlot(number));
+    ClientPlan plan = MakeClient(0, 0);
+    const bool in_mail = number % 2 == 1;
+    const bool between = number / 2 % 2 == 1;
+    std::string raw;
+    int replies = 1;
+    if (in_mail) {
+      raw = "MAIL FROM:<x@c0.example>\r\nRCPT TO:<a@b>\r\n";
+      replies += 2;
+    }
+    if (in_mail && between) {
+      raw += "BDAT 1\r\nx";
+      ++replies;
+    }
+    raw += broken[number / 4] + "\r\nVRFY x\r\n";
+    plan.raw = {{raw, replies}};
+    plan.says_quit = false;
+    world.AddClient(std::move(plan));
+    world.AddClient(ChunkClient(1, 1));
+    EXPECT_EQ(world.Run(), "");
+    EXPECT_EQ(world.client(0).replies().back(),
+              "501 5.5.4 Syntax: BDAT count [LAST]\r\n");
+    EXPECT_TRUE(world.LogHas("a BDAT whose size is not certain"));
+    ExpectAllSent(world.client(1));
+  });
+}
+
 TEST(Chunks, E078OverTheLimitAreRefusedAndDropped) {
   ForEachWorld(60, [](uint64_t number) {
     WorldOptions options = OneSlot(number);
@@ -190,6 +225,39 @@ TEST(Chunks, E113HaveAMinimumRate) {
   EXPECT_EQ(world.Run(), "");
   EXPECT_TRUE(world.ledger().accepted().empty());
   EXPECT_EQ(world.counters().messages_too_slow, 1);
+}
+
+// Between two chunks as well as within one, or a client that sends one now and
+// then keeps a backend connection for ever.
+TEST(Chunks, E113HaveAMinimumRateFromOneToTheNext) {
+  for (const bool failed : {false, true}) {
+    WorldOptions options = OneSlot(1);
+    if (failed) {
+      options.mischief = Answering("BDAT", "", "451 4.3.0 Later\r\n");
+    }
+    World world(std::move(options));
+    ClientPlan plan = MakeClient(0, 0);
+    plan.start_after = 1s;
+    plan.pause = 50s;
+    plan.raw = {{"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n", 2}};
+    for (int i = 0; i < 12; ++i) {
+      plan.raw.push_back({"BDAT 1\r\n", 0});
+      plan.raw.push_back({"x", 1});
+    }
+    plan.lawless = true;
+    world.AddClient(std::move(plan));
+    ClientPlan other = MakeClient(1, 1);
+    other.start_after = 160s;
+    if (failed) other.mails.clear();
+    world.AddClient(std::move(other));
+    EXPECT_EQ(world.Run(), "");
+    EXPECT_EQ(world.counters().messages_too_slow, 1);
+    EXPECT_TRUE(LastReply(world.client(0)).starts_with("421 4.4.2"));
+    if (failed) continue;
+    // The first chunk is at 151 seconds, and data_timeout counts from there.
+    ExpectAllSent(world.client(1));
+    EXPECT_LT(world.client(1).ended_after(), 340s);
+  }
 }
 
 // Where nobody takes it, too: it might hold a backend connection for ever.

@@ -268,6 +268,65 @@ TEST(Chunks, AreAnsweredHoweverTheBackendMisbehaves) {
   });
 }
 
+// Only 250 or a refusal answers BDAT: anything else is the answer to something
+// else, and what became of a LAST chunk is not known.
+TEST(Chunks, AreNotAcceptedByAReplyThatIsOutOfStep) {
+  constexpr std::string_view kReplies[] = {
+      "354 Go on\r\n", "220 sink.example ESMTP\r\n", "221 2.0.0 Bye\r\n",
+      "251 2.1.5 Forwarded\r\n", "252 2.0.0 Perhaps\r\n"};
+  ForEachWorld(std::size(kReplies) * 2 * 4, [&](uint64_t number) {
+    WorldOptions options = OneSlot(number);
+    const bool last = number % 2 == 1;
+    options.mischief =
+        At("BDAT", last ? 1 : 0, Says(std::string(kReplies[number / 2 % 5])));
+    World world(std::move(options));
+    ClientPlan plan = ChunkClient(0, 1, 2);
+    plan.pipelining = number / 10 % 2 == 0;
+    world.AddClient(std::move(plan));
+    world.AddClient(ChunkClient(1, 1));
+    EXPECT_EQ(world.Run(), "");
+    int code = 451;
+    for (const int client : {0, 1}) {
+      const MailResult& result = world.client(client).results()[0];
+      if (result.final_code == 250) continue;
+      EXPECT_EQ(std::exchange(code, 0), 451);
+      EXPECT_TRUE(
+          result.final_text.starts_with(last ? "451 4.4.2 " : "451 4.3"))
+          << result.final_text;
+    }
+    EXPECT_EQ(code, 0);
+    EXPECT_EQ(world.counters().outcomes_unknown, last ? 1 : 0);
+    EXPECT_EQ(world.backend_connections(), 2);
+  });
+}
+
+// A reply too many behind that to a chunk: it would be taken for the next
+// one's, and a mail for delivered that was not.
+TEST(Chunks, AreNotAcceptedByAReplyThatCameBefore) {
+  for (const bool refused : {false, true}) {
+    WorldOptions options = OneSlot(1);
+    auto count = std::make_shared<int>(0);
+    options.mischief =
+        [=](const SinkMta::Event& event) -> std::optional<Misdeed> {
+      if (event.verb != "BDAT") return std::nullopt;
+      if ((*count)++ > 0) return Says("554 5.6.0 Not taken\r\n");
+      return Says(refused ? "250 2.0.0 Ok\r\n550 5.0.0 And no\r\n"
+                          : "250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n");
+    };
+    World world(std::move(options));
+    ClientPlan plan = MakeClient(0, 0);
+    plan.start_after = 1s;
+    plan.pause = 1s;
+    plan.raw = {{"MAIL FROM:<x@c0.example>\r\nRCPT TO:<a@b>\r\n", 2},
+                {"BDAT 3\r\nabc", 1},
+                {"BDAT 0 LAST\r\n", 1}};
+    world.AddClient(std::move(plan));
+    EXPECT_EQ(world.Run(), "");
+    EXPECT_EQ(Codes(world.client(0), 2), "250 250 250 451 221");
+    EXPECT_EQ(*count, 1) << "the LAST chunk went out";
+  }
+}
+
 TEST(Chunks, MeetABackendThatHasLostTheExtension) {
   ForEachWorld(20, [](uint64_t number) {
     WorldOptions options = OneSlot(number);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tests/sim/faults.h"
 #include "tests/sim/world.h"
@@ -12,6 +13,7 @@
 namespace tlspost::sim {
 namespace {
 
+using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
 constexpr const char* kRefusal = "554 5.5.0 Error: SMTP protocol";
@@ -107,6 +109,46 @@ TEST(EarlyTalker, E001WithoutADelayOnlyAHelloMayComeFirst) {
     ASSERT_FALSE(world.client(0).replies().empty()) << words;
     EXPECT_TRUE(world.client(0).replies()[0].starts_with(answer)) << words;
     EXPECT_EQ(world.counters().early_talkers, answer == kRefusal ? 1 : 0);
+  }
+}
+
+// While DNS is asked there is time to say more, in several segments: all of it
+// came before the greeting.
+TEST(EarlyTalker, E001AllThatIsSaidBeforeTheGreetingCounts) {
+  struct Case {
+    std::vector<std::string> segments;
+    bool may_speak;
+  };
+  const Case cases[] = {
+      {{"EHLO a.example\r\n"}, true},
+      {{"EH", "LO a.exam", "ple\r", "\n"}, true},
+      {{"EHLO a.exam"}, true},
+      {{"EHLO a.example\r\n", "MAIL FROM:<a@example>\r\n"}, false},
+      {{"EHLO a.exam", "ple\r\nMAIL FROM:<a@example>\r\n"}, false},
+      {{"E", "HLO a.example\r\n", "X"}, false},
+      {{"MAIL FROM:<a@", "example>"}, false},
+      {{"\r\n", "MAIL FROM:<a@example>\r\n"}, false},
+      {{"EHLO " + std::string(4000, 'a'), "\r\nMAIL FROM:<a@b>\r\n"}, false},
+  };
+  for (const Case& each : cases) {
+    WorldOptions options;
+    options.names["192.0.2.10"] = {{}, /*delay=*/2s};
+    World world(std::move(options));
+    ClientPlan plan = EarlyTalker("", 0);
+    plan.raw.clear();
+    for (const std::string& segment : each.segments) {
+      plan.raw.push_back({segment, 0});
+    }
+    plan.raw.back().replies = 1;
+    plan.pause = 100ms;
+    plan.lawless = true;
+    world.AddClient(std::move(plan));
+    static_cast<void>(world.Run());  // it hears more than it awaits
+    const auto& replies = world.client(0).replies();
+    ASSERT_FALSE(replies.empty()) << each.segments[0];
+    EXPECT_TRUE(replies[0].starts_with(each.may_speak ? "220" : kRefusal))
+        << each.segments[0] << replies[0];
+    EXPECT_EQ(world.counters().early_talkers, each.may_speak ? 0 : 1);
   }
 }
 

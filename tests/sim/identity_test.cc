@@ -281,6 +281,63 @@ TEST(ProxyIdentity, WhoLeavesWhileItsConnectionIsOpenedLosesNothing) {
   });
 }
 
+// What was announced of a client when it was in plaintext is not true any more.
+TEST(ProxyIdentity, AConnectionFromBeforeStartTlsIsNotUsedUnderTls) {
+  ForEachWorld(40, [](uint64_t number) {
+    WorldOptions options = InMode(kModes[5], number);
+    options.settings.pool_wait_timeout = 2s;
+    options.sinks = 1;  // no rival of the slow one
+    auto slowed = std::make_shared<bool>(false);
+    options.mischief =
+        [=](const SinkMta::Event& event) -> std::optional<Misdeed> {
+      const bool is_first = event.verb == "CONNECT" && !event.line.empty() &&
+                            !std::exchange(*slowed, true);
+      if (!is_first) return std::nullopt;
+      Misdeed slow;
+      slow.delay = 2500ms + number * 10ms;
+      slow.normal = true;
+      return slow;
+    };
+    World world(std::move(options));
+    ClientPlan plan = MakeClient(0, 1);
+    plan.start_after = 1s;
+    plan.tls = ClientTls::kTls13;
+    plan.before_starttls = {{"MAIL FROM:<x@c0.example>\r\n", 1}};
+    // It begins with a mail when the slow connection is about to be there.
+    plan.raw = {{"NOOP\r\n", 1}};
+    world.AddClient(std::move(plan));
+    EXPECT_EQ(world.Run(), "");
+    EXPECT_TRUE(world.client(0).replies()[2].starts_with("451"));
+    ExpectAllSent(world.client(0));
+  });
+}
+
+// A client with many sessions does not have all its connections opened before
+// another one's first.
+TEST(ProxyIdentity, E097ClientsTakeTurnsWhenConnectionsAreOpened) {
+  ForEachWorld(20, [](uint64_t number) {
+    WorldOptions options = InMode(kModes[5], number);
+    options.settings.backend_max_connections = 2;
+    options.settings.pool_wait_timeout = 1h;
+    World world(std::move(options));
+    for (int i = 0; i < 12; ++i) {
+      ClientPlan plan = MakeClient(i, 1);
+      plan.address = i == 11 ? "192.0.2.200" : "192.0.2.100";
+      // The first two have the connections from the third second on.
+      plan.start_after = 4500ms + (i == 11 ? 300ms : 10ms * i);
+      if (i < 2) plan.start_after = plan.pause = 1s;
+      plan.pipelining = i >= 2;
+      world.AddClient(std::move(plan));
+    }
+    EXPECT_EQ(world.Run(), "");
+    const auto& accepted = world.ledger().accepted();
+    ASSERT_EQ(accepted.size(), 12u);
+    std::string order;
+    for (size_t i = 0; i < 5; ++i) order += accepted[i].sender + " ";
+    EXPECT_NE(order.find("@c11.example"), std::string::npos) << order;
+  });
+}
+
 TEST(ProxyIdentity, ANameThatChangesIsToldByEhlo) {
   ForEachWorld(20, [](uint64_t number) {
     World world(InMode(kModes[5], number));

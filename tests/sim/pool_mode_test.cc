@@ -126,6 +126,63 @@ TEST(SessionMode, ResetAndEhloDoNotGiveItBack) {
   });
 }
 
+// What the backend is told of the protocol is what the client said last.
+TEST(SessionMode, EhloAndHeloAreSaidAgain) {
+  ForEachWorld(60, [](uint64_t number) {
+    WorldOptions options = SessionMode(number);
+    // None of them lets PIPELINING pass after HELO.
+    World world(std::move(options));
+    ClientPlan plan = MakeClient(0, 2);
+    plan.esmtp = number / 3 % 2 == 0;
+    plan.start_after = 1s;
+    const std::string before = plan.esmtp ? "HELO" : "EHLO";
+    const std::string after = plan.esmtp ? "EHLO" : "HELO";
+    const std::string name = " c0.example\r\n";
+    plan.raw = {{before + name, 1},
+                {"MAIL FROM:<x@c0.example>\r\n", 1},
+                {"RSET\r\n", 1},
+                {after + name, 1}};
+    world.AddClient(std::move(plan));
+    EXPECT_EQ(world.Run(), "");
+    ExpectAllSent(world.client(0));
+    EXPECT_EQ(world.backend_connections(), 1);
+    if (number % 3 != 0) {
+      EXPECT_EQ(Heard(world, after + " c0.example"), 1);
+    }
+  });
+}
+
+// RFC 9422 section 4.1: the connection that has had its mails is replaced, and
+// the client, which does not know of the limit, sends on.
+TEST(SessionMode, Rfc9422_MailMaxIsKept) {
+  ForEachWorld(60, [](uint64_t number) {
+    WorldOptions options = SessionMode(number);
+    options.settings.backend_max_connections = 1;
+    options.sink.ehlo_lines = "250-LIMITS MAILMAX=2\r\n";
+    auto mails = std::make_shared<std::map<int, int>>();
+    options.mischief =
+        [=](const SinkMta::Event& event) -> std::optional<SinkMta::Misdeed> {
+      if (event.verb != "MAIL" || ++(*mails)[event.connection] <= 2) {
+        return std::nullopt;
+      }
+      SinkMta::Misdeed misdeed;
+      misdeed.reply = "421 4.7.0 too many mails\r\n";
+      misdeed.close = true;
+      return misdeed;
+    };
+    World world(std::move(options));
+    ClientPlan plan = MakeClient(0, 5);
+    plan.pipelining = number / 3 % 2 == 0;
+    plan.pause = (number / 6 % 2) * 1s;
+    world.AddClient(std::move(plan));
+    EXPECT_EQ(world.Run(), "");
+    ExpectAllSent(world.client(0));
+    EXPECT_EQ(world.backend_connections(), 3);
+    EXPECT_EQ(Heard(world, "MAIL"), 5);
+    EXPECT_EQ(Heard(world, "QUIT"), 3);
+  });
+}
+
 TEST(SessionMode, StartTlsGivesItBack) {
   ForEachWorld(30, [](uint64_t number) {
     World world(SessionMode(number));
@@ -258,6 +315,59 @@ TEST(Waiting, E097ASlotGoesToWhoWaitsLongest) {
     for (int i = 0; i < 5; ++i) {
       EXPECT_EQ(accepted[static_cast<size_t>(i)].sender,
                 "m0@c" + std::to_string(i) + ".example");
+    }
+  });
+}
+
+// Clients take turns: one with many sessions does not make another one wait
+// for all of them. Who is one client is what ClientLimits says.
+TEST(Waiting, E097OneClientsManySessionsAreNotAheadOfAnothers) {
+  constexpr int kMany = 12;
+  ForEachWorld(4 * 10, [](uint64_t number) {
+    const bool proxied = number % 4 == 1;
+    const bool ipv6 = number % 4 == 2;
+    WorldOptions options = SessionMode(number);
+    if (number % 4 != 3) {
+      options.settings.pool_mode = PoolMode::kTransaction;
+    }
+    options.settings.backend_max_connections = 1;
+    options.settings.pool_wait_timeout = 1h;
+    if (proxied) {
+      options.settings.upstream_proxy_protocol =
+          UpstreamProxyProtocol::kHaproxy;
+      options.settings.haproxy_networks = {"10.1.0.1"};
+    }
+    World world(std::move(options));
+    for (int i = 0; i <= kMany; ++i) {
+      ClientPlan plan = MakeClient(i, 1);
+      const bool is_other = i == kMany;
+      // The first has the connection from the third to the sixth second.
+      plan.start_after = 4500ms + (is_other ? 500ms : 40ms * i);
+      if (i == 0) plan.start_after = plan.pause = 1s;
+      plan.pipelining = i != 0;
+      if (ipv6) {
+        plan.address =
+            is_other ? "2001:db8:0:1::1" : "2001:db8::" + std::to_string(i + 1);
+      } else {
+        plan.address = is_other ? "192.0.2.200" : "192.0.2.100";
+      }
+      if (proxied) plan.balancer = "10.1.0.1";
+      world.AddClient(std::move(plan));
+    }
+    EXPECT_EQ(world.Run(), "");
+    const auto& accepted = world.ledger().accepted();
+    ASSERT_EQ(accepted.size(), kMany + 1u);
+    // One of the first client's was next, then it is the other's turn.
+    std::string order;
+    for (size_t i = 0; i < 3; ++i) order += accepted[i].sender + " ";
+    EXPECT_NE(order.find("@c12.example"), std::string::npos) << order;
+    // And its own come in the order of their coming.
+    int last = -1;
+    for (const SinkMta::Message& message : accepted) {
+      const int client = std::stoi(message.sender.substr(4));
+      if (client == kMany) continue;
+      EXPECT_EQ(client, last + 1);
+      last = client;
     }
   });
 }

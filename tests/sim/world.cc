@@ -81,8 +81,13 @@ void World::Build() {
   for (const io::Endpoint& backend : backends_) {
     addresses.push_back({backend.ToString(), backend});
   }
+  if (options_.is_its_own_backend) {
+    const io::Endpoint front = At("203.0.113.1", 25);
+    addresses = {{front.ToString(), front}};
+  }
   shared_ = std::make_unique<WorkerShared>(options_.settings, addresses,
                                            options_.workers, log_);
+  shared_->notes.own_mark = "0123ABCD";
   if (!options_.names.empty()) {
     resolver_ = std::make_unique<SimResolver>(*loop_, options_.names);
     shared_->resolver = resolver_.get();

@@ -38,6 +38,7 @@ struct WorldOptions {
   Settings settings;  // no warm spares, unless a test wants some
   int workers = 1;
   int sinks = 1;                         // how many backends there are
+  bool is_its_own_backend = false;       // the sinks are not used then
   std::map<std::string, SimName> names;  // DNS, by address; empty: no DNS
   size_t terms = 0;  // those of settings.listeners[terms - 1], or the common
   bool tls = true;

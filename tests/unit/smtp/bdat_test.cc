@@ -33,5 +33,22 @@ TEST(Bdat, E095NoCertainSizeIsNone) {
   }
 }
 
+// Nobody else may take such a line for a BDAT, or everybody: the chunk that may
+// follow is no command.
+TEST(Bdat, E095WithControlOctetsIsOneWithoutASize) {
+  for (const std::string_view line :
+       {std::string_view("BDAT\x01 5"), std::string_view("\0BDAT 5", 7),
+        std::string_view("BD\0AT 5 LAST", 12), std::string_view(" bdat\x7f")}) {
+    EXPECT_EQ(ParseCommand(line).verb, Verb::kBdat) << line;
+    EXPECT_EQ(Read(line), "501") << line;
+  }
+  for (const char* line : {"\x01",
+                           "\x01"
+                           "BDA 5",
+                           "XBDAT \x01", "NOOP\x01"}) {
+    EXPECT_NE(ParseCommand(line).verb, Verb::kBdat) << line;
+  }
+}
+
 }  // namespace
 }  // namespace tlspost::smtp

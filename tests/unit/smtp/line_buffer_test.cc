@@ -14,7 +14,8 @@ using Kind = LineBuffer::Kind;
 
 constexpr size_t kLimit = 10;
 
-// Feeds `chunks`; a line is noted as it is, one too long as "!".
+// Feeds `chunks`; a line is noted as it is, one too long as "!" and what is
+// left of it.
 std::vector<std::string> Feed(const std::vector<std::string_view>& chunks,
                               size_t limit = kLimit) {
   LineBuffer buffer(limit);
@@ -24,7 +25,8 @@ std::vector<std::string> Feed(const std::vector<std::string_view>& chunks,
       const auto result = buffer.Next(chunk);
       chunk.remove_prefix(result.consumed);
       if (result.kind == Kind::kNeedMore) break;
-      seen.emplace_back(result.kind == Kind::kLine ? result.line : "!");
+      seen.emplace_back(result.kind == Kind::kLine ? "" : "!");
+      seen.back() += result.line;
     }
     EXPECT_TRUE(chunk.empty());
   }
@@ -159,6 +161,19 @@ TEST(LineBuffer, Rfc4954_4_5_AnAuthCommandMayBeLonger) {
   const std::string longest = "AUTH " + std::string(20000, 'A');
   EXPECT_EQ(Feed({longest + "\r\n"}, 30000),
             std::vector<std::string>({longest}));
+}
+
+// What follows one that is too long is a chunk of a size that nobody knows.
+TEST(LineBuffer, E095ABdatThatIsTooLongIsNotForgotten) {
+  for (const char* line : {"BDAT 1234567", "bdat 12 LAST ", "  \tBDAT 12 LAST",
+                           "\x01 BD\x02"
+                           "AT 5 LAST",
+                           "           BDAT"}) {
+    ExpectSameHoweverCut(std::string(line) + "\r\nQUIT\r\n", {"!BDAT", "QUIT"});
+  }
+  for (const char* line : {"BDA 12345678", "XBDAT 123456", "B DAT 123456"}) {
+    ExpectSameHoweverCut(std::string(line) + "\r\nQUIT\r\n", {"!", "QUIT"});
+  }
 }
 
 TEST(LineBuffer, DefaultLimit) {
