@@ -144,6 +144,15 @@ absl::StatusOr<std::vector<X509Handle>> ParseCertificates(OSSL_LIB_CTX* library,
   return certificates;
 }
 
+absl::StatusOr<std::vector<X509Handle>> LoadCertificates(
+    OSSL_LIB_CTX* library, const CertificateSource& source) {
+  absl::StatusOr<PemText> pem = CertificatePem(source);
+  if (!pem.ok()) return pem.status();
+  auto certificates = ParseCertificates(library, *pem);
+  Wipe(pem->text);  // it may hold the key, too
+  return certificates;
+}
+
 absl::StatusOr<Identity> LoadIdentity(OSSL_LIB_CTX* library,
                                       const CertificateSource& source,
                                       bool strict_key_permissions,

@@ -32,6 +32,10 @@ absl::StatusOr<Identity> LoadIdentity(OSSL_LIB_CTX* library,
                                       bool strict_key_permissions,
                                       std::vector<std::string>* warnings);
 
+// Only the certificates of `source`, the leaf first. Errors as LoadIdentity's.
+absl::StatusOr<std::vector<X509Handle>> LoadCertificates(
+    OSSL_LIB_CTX* library, const CertificateSource& source);
+
 // Lets `context` prove itself with `identity`. An error when OpenSSL finds the
 // key too weak, or when `context` has one of its kind already.
 absl::Status UseIdentity(const Identity& identity, SSL_CTX* context);

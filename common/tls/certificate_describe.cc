@@ -8,6 +8,7 @@
 
 #include <ctime>
 #include <memory>
+#include <utility>
 
 #include "common/base/check.h"
 #include "common/tls/openssl_handles.h"
@@ -31,18 +32,21 @@ std::string CommonName(const X509* certificate) {
   return Utf8(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
 }
 
-std::string FirstDnsName(const X509* certificate) {
+// Of the subject's alternative names those that are DNS names.
+std::vector<std::string> AlternativeNames(const X509* certificate) {
   using NamesHandle =
       std::unique_ptr<GENERAL_NAMES, FreeWith<GENERAL_NAMES_free>>;
   const NamesHandle names(static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(
       certificate, NID_subject_alt_name, /*crit=*/nullptr, /*idx=*/nullptr)));
+  std::vector<std::string> dns_names;
   for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     int kind = 0;
     const void* value = GENERAL_NAME_get0_value(name, &kind);
-    if (kind == GEN_DNS) return Utf8(static_cast<const ASN1_STRING*>(value));
+    if (kind != GEN_DNS) continue;
+    dns_names.push_back(Utf8(static_cast<const ASN1_STRING*>(value)));
   }
-  return "";
+  return dns_names;
 }
 
 std::string KeyWord(const X509* certificate) {
@@ -69,10 +73,22 @@ int64_t SecondsSinceEpoch(const ASN1_TIME* time) {
 
 }  // namespace
 
+std::vector<std::string> DnsNames(const X509* certificate) {
+  std::vector<std::string> names = AlternativeNames(certificate);
+  std::string common_name = CommonName(certificate);
+  if (names.empty() && !common_name.empty()) {
+    names.push_back(std::move(common_name));
+  }
+  return names;
+}
+
 CertificateFacts DescribeCertificate(const X509* certificate) {
   CertificateFacts facts;
   facts.name = CommonName(certificate);
-  if (facts.name.empty()) facts.name = FirstDnsName(certificate);
+  if (facts.name.empty()) {
+    const std::vector<std::string> names = AlternativeNames(certificate);
+    if (!names.empty()) facts.name = names.front();
+  }
   facts.key = KeyWord(certificate);
   facts.not_after_s = SecondsSinceEpoch(X509_get0_notAfter(certificate));
   unsigned char digest[EVP_MAX_MD_SIZE];

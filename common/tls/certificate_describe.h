@@ -6,11 +6,18 @@
 
 #include <openssl/x509.h>
 
+#include <string>
+#include <vector>
+
 #include "common/tls/certificate_facts.h"
 
 namespace tlspost::tls {
 
 CertificateFacts DescribeCertificate(const X509* certificate);
+
+// The DNS names that it is made out to (RFC 6125 section 6.4); its common name
+// if there are none.
+std::vector<std::string> DnsNames(const X509* certificate);
 
 }  // namespace tlspost::tls
 

@@ -63,6 +63,17 @@ absl::Status AddDirectory(const std::string& path, X509_STORE* store,
 
 }  // namespace
 
+size_t CountHashLinks(const std::string& path) {
+  std::error_code error;
+  std::filesystem::directory_iterator entries(path, error);
+  size_t count = 0;
+  for (; !error && entries != std::filesystem::directory_iterator();
+       entries.increment(error)) {
+    if (IsHashLink(entries->path().filename().string())) ++count;
+  }
+  return count;
+}
+
 std::string FingerprintOfTrust(const TrustSources& sources) {
   std::string print = sources.ca_pem;
   if (!sources.ca_file.empty()) {

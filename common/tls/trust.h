@@ -35,6 +35,10 @@ absl::StatusOr<size_t> AddTrust(const TrustSources& sources,
                                 OSSL_LIB_CTX* library, SSL_CTX* context,
                                 std::vector<std::string>* warnings);
 
+// The names in a directory that OpenSSL finds certificates by; 0 when it cannot
+// be read.
+size_t CountHashLinks(const std::string& path);
+
 // Differs when the authorities of `sources` do: the text of the file, and the
 // names, sizes and times in the directory.
 std::string FingerprintOfTrust(const TrustSources& sources);

@@ -86,6 +86,9 @@ TestIdentity MakeCertificate(const CertificateRequest& request) {
       reinterpret_cast<const unsigned char*>(request.name.c_str()), -1, -1, 0);
   AddExtension(x509, NID_basic_constraints,
                request.is_authority ? "critical,CA:TRUE" : "CA:FALSE");
+  if (!request.usage.empty()) {
+    AddExtension(x509, NID_ext_key_usage, request.usage.c_str());
+  }
   if (!request.is_authority) {
     std::string names = "DNS:" + request.name;
     if (!request.address.empty()) names += ",IP:" + request.address;

@@ -25,6 +25,7 @@ struct CertificateRequest {
   bool is_authority = false;
   const TestIdentity* issuer = nullptr;  // null: signs itself
   std::string address = "";              // an IP address it is for, too
+  std::string usage = "";  // extendedKeyUsage: "clientAuth"; "": any
   int starts_in_days = -1;
   int ends_in_days = 30;
 };
