@@ -33,7 +33,9 @@ absl::Status BindError(const Endpoint& endpoint, int error) {
     default:
       remedy = "see bind(2)";
   }
-  return absl::FailedPreconditionError(
+  return absl::Status(
+      error == EADDRINUSE ? absl::StatusCode::kAlreadyExists
+                          : absl::StatusCode::kFailedPrecondition,
       absl::StrFormat("cannot listen on %s: %s: %s", endpoint.ToString(),
                       strerror(error), remedy));
 }

@@ -19,6 +19,7 @@ absl::StatusOr<int> OpenListenSocket(const Endpoint& endpoint,
 
 // Whether `endpoint` can be bound by us alone. With reuse_port a second
 // process of the same user would silently share the port: ask this first.
+// Error AlreadyExists: somebody else has it.
 absl::Status CheckNotInUse(const Endpoint& endpoint);
 
 }  // namespace tlspost::io

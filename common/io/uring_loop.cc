@@ -10,11 +10,13 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
 #include "common/io/listen_socket.h"
+#include "common/io/machine.h"
 #include "common/io/stream.h"
 #include "common/io/uring_socket.h"
 
@@ -25,6 +27,9 @@ namespace {
 constexpr int kMaxRunsPerTurn = 4096;
 // Completions taken from the queue at once.
 constexpr unsigned kBatch = 256;
+
+// Kernel 6.6 and newer: 0 lets everybody use io_uring, 2 nobody.
+constexpr std::string_view kDisabled = "kernel.io_uring_disabled";
 
 Time MonotonicNow() {
   timespec now;
@@ -37,9 +42,11 @@ absl::Status SetupError(int error) {
   std::string remedy;
   switch (error) {
     case EPERM:
-      remedy =
-          "a seccomp profile or the sysctl kernel.io_uring_disabled forbids "
-          "it; allow io_uring_setup, io_uring_enter and io_uring_register";
+      remedy = ReadSysctl(kDisabled).value_or(0) != 0
+                   ? "the kernel forbids it; allow it with: sysctl -w "
+                     "kernel.io_uring_disabled=0"
+                   : "a seccomp profile forbids it; allow io_uring_setup, "
+                     "io_uring_enter and io_uring_register";
       break;
     case ENOSYS:
       remedy =
