@@ -180,4 +180,32 @@ absl::StatusOr<std::vector<tls::NamedCertificates>> ReadSniMap(
   return map;
 }
 
+absl::Status NameCertificates(const Settings& settings,
+                              const tls::CertificateSource& given,
+                              tls::ServerTlsOptions& options,
+                              std::vector<std::string>& files) {
+  if (!settings.tls_chain_files.empty()) {
+    files.insert(files.end(), settings.tls_chain_files.begin(),
+                 settings.tls_chain_files.end());
+    auto paired = PairPemFiles(settings.tls_chain_files);
+    if (!paired.ok()) return paired.status();
+    options.certificates = *std::move(paired);
+  } else {
+    tls::CertificateSource source = given;
+    source.cert_file = settings.tls_cert_file;
+    source.key_file = settings.tls_key_file;
+    options.certificates.push_back(std::move(source));
+    for (const std::string& file :
+         {settings.tls_cert_file, settings.tls_key_file}) {
+      if (!file.empty()) files.push_back(file);
+    }
+  }
+  if (settings.tls_server_sni_maps.empty()) return absl::OkStatus();
+  files.push_back(MapPath(settings.tls_server_sni_maps));
+  auto map = ReadSniMap(settings.tls_server_sni_maps, files);
+  if (!map.ok()) return map.status();
+  options.named_certificates = *std::move(map);
+  return absl::OkStatus();
+}
+
 }  // namespace tlspost

@@ -11,8 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/tls/tls_options.h"
+#include "proxy/settings.h"
 
 namespace tlspost {
 
@@ -31,6 +33,14 @@ absl::StatusOr<std::vector<tls::NamedCertificates>> ReadSniMap(
 
 // The path behind such a type.
 std::string MapPath(const std::string& text);
+
+// Puts the certificates that the settings name into `options`; `given` is one
+// that is in no file. The files are appended to `files`, also when there is an
+// error.
+absl::Status NameCertificates(const Settings& settings,
+                              const tls::CertificateSource& given,
+                              tls::ServerTlsOptions& options,
+                              std::vector<std::string>& files);
 
 }  // namespace tlspost
 

@@ -14,6 +14,7 @@
 
 #include "common/base/status.h"
 #include "proxy/listener_settings.h"
+#include "proxy/settings_problems.h"
 #include "proxy/settings_table.h"
 
 #define TOML_EXCEPTIONS 0
@@ -344,89 +345,115 @@ absl::Status FillIn(const SettingOrigins& origins, Settings& settings) {
   return FillInPolicies(settings);
 }
 
+// One key at the top of the file: a table, or a setting that there is.
+absl::Status ReadKey(std::string_view name, const toml::node& value,
+                     std::string_view path, Settings& settings) {
+  if (name == kPolicyTable) return ReadPolicies(value, path, settings);
+  if (name == kListenerTable) return ReadListeners(value, path, settings);
+  const Setting& setting = *FindSetting(name);
+  ClearList(setting, settings);
+  if (setting.repeatable() && value.is_array()) {
+    return SetListFromToml(setting, *value.as_array(), path, settings);
+  }
+  const absl::Status status = SetFromToml(setting, value, settings);
+  if (status.ok()) return status;
+  return Invalid(PlaceIn(path, value.source().begin),
+                 std::string(name) + ": " + std::string(MessageOf(status)));
+}
+
+// Reads all that can be read, and says of the rest why not.
+void ReadToml(std::string_view toml, std::string_view path, Settings& settings,
+              SettingOrigins& origins, std::vector<absl::Status>& errors) {
+  const toml::parse_result parsed = toml::parse(toml, path);
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    return errors.push_back(Invalid(PlaceIn(path, error.source().begin),
+                                    Printable(error.description())));
+  }
+  for (const auto& [key, value] : parsed.table()) {
+    const std::string_view name = key.str();
+    const std::string place = PlaceIn(path, key.source().begin);
+    const bool is_table = name == kPolicyTable || name == kListenerTable;
+    if (!is_table && FindSetting(name) == nullptr) {
+      errors.push_back(
+          Invalid(place + ": " + Printable(name),
+                  UnknownSetting(name, "", "see tlspost --help for all")));
+      continue;
+    }
+    if (!is_table) origins.insert_or_assign(std::string(name), place);
+    absl::Status status = ReadKey(name, value, path, settings);
+    if (!status.ok()) errors.push_back(std::move(status));
+  }
+}
+
+// Puts what the file of --config=FILE, if there is one, says into `settings`.
+void ReadConfigFile(std::span<const char* const> args, Settings& settings,
+                    SettingOrigins& origins,
+                    std::vector<absl::Status>& errors) {
+  const auto path = FindConfigFile(args);
+  if (!path.ok()) return errors.push_back(path.status());
+  if (path->empty()) return;
+  const auto content = ReadFile(*path);
+  if (!content.ok()) return errors.push_back(content.status());
+  ReadToml(*content, *path, settings, origins, errors);
+}
+
+absl::Status InPlace(const SettingsProblem& problem,
+                     const SettingOrigins& origins) {
+  const std::string name(problem.setting);
+  if (!problem.place.empty()) {
+    return Invalid(problem.place, name + ": " + problem.text);
+  }
+  const auto origin = origins.find(problem.setting);
+  if (origin == origins.end()) return Invalid(name, problem.text);
+  if (origin->second == "--" + name) {
+    return Invalid(origin->second, problem.text);
+  }
+  return Invalid(origin->second, name + ": " + problem.text);
+}
+
 }  // namespace
 
 absl::StatusOr<Settings> LoadSettings(std::span<const char* const> args) {
+  std::vector<absl::Status> errors;
+  std::optional<Settings> settings = LoadSettings(args, errors);
+  if (!settings.has_value()) return errors.front();
+  return *std::move(settings);
+}
+
+std::optional<Settings> LoadSettings(std::span<const char* const> args,
+                                     std::vector<absl::Status>& errors) {
   Settings settings;
   SettingOrigins origins;
-  const auto path = FindConfigFile(args);
-  if (!path.ok()) return path.status();
-  if (!path->empty()) {
-    const auto content = ReadFile(*path);
-    if (!content.ok()) return content.status();
-    if (absl::Status status =
-            ReadSettingsText(*content, *path, settings, origins);
-        !status.ok()) {
-      return status;
-    }
-  }
+  ReadConfigFile(args, settings, origins, errors);
   CommandLine command_line(settings, origins);
   for (const std::string_view arg : args) {
-    if (arg.starts_with("--config=")) continue;
-    if (absl::Status status = command_line.Apply(arg); !status.ok()) {
-      return status;
-    }
+    // FindConfigFile has seen what is no option.
+    const bool is_setting = arg.starts_with("--") && arg != "--config" &&
+                            !arg.starts_with("--config=");
+    if (!is_setting) continue;
+    absl::Status status = command_line.Apply(arg);
+    if (!status.ok()) errors.push_back(std::move(status));
   }
-  if (absl::Status status = FillIn(origins, settings); !status.ok()) {
-    return status;
+  // What goes with what cannot be told of values that were not understood.
+  if (!errors.empty()) return std::nullopt;
+  absl::Status filled = FillIn(origins, settings);
+  if (!filled.ok()) {
+    errors.push_back(std::move(filled));
+    return std::nullopt;
   }
-  if (const auto problem = FindSettingsProblem(settings)) {
-    if (!problem->place.empty()) {
-      return Invalid(problem->place,
-                     std::string(problem->setting) + ": " + problem->text);
-    }
-    const auto origin = origins.find(problem->setting);
-    const std::string name(problem->setting);
-    if (origin == origins.end()) return Invalid(name, problem->text);
-    if (origin->second == "--" + name) {
-      return Invalid(origin->second, problem->text);
-    }
-    return Invalid(origin->second, name + ": " + problem->text);
+  for (const SettingsProblem& problem : FindSettingsProblems(settings)) {
+    errors.push_back(InPlace(problem, origins));
   }
+  if (!errors.empty()) return std::nullopt;
   return settings;
 }
 
 absl::Status ReadSettingsText(std::string_view toml, std::string_view path,
                               Settings& settings, SettingOrigins& origins) {
-  const toml::parse_result parsed = toml::parse(toml, path);
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    return Invalid(PlaceIn(path, error.source().begin),
-                   Printable(error.description()));
-  }
-  for (const auto& [key, value] : parsed.table()) {
-    const std::string_view name = key.str();
-    const std::string place = PlaceIn(path, key.source().begin);
-    const std::string where = place + ": " + Printable(name);
-    if (name == kPolicyTable || name == kListenerTable) {
-      absl::Status status = name == kPolicyTable
-                                ? ReadPolicies(value, path, settings)
-                                : ReadListeners(value, path, settings);
-      if (!status.ok()) return status;
-      continue;
-    }
-    const Setting* setting = FindSetting(name);
-    if (setting == nullptr) {
-      return Invalid(where,
-                     UnknownSetting(name, "", "see tlspost --help for all"));
-    }
-    ClearList(*setting, settings);
-    origins.insert_or_assign(std::string(name), place);
-    if (setting->repeatable() && value.is_array()) {
-      if (absl::Status status =
-              SetListFromToml(*setting, *value.as_array(), path, settings);
-          !status.ok()) {
-        return status;
-      }
-      continue;
-    }
-    if (absl::Status status = SetFromToml(*setting, value, settings);
-        !status.ok()) {
-      return Invalid(PlaceIn(path, value.source().begin),
-                     std::string(name) + ": " + std::string(MessageOf(status)));
-    }
-  }
-  return absl::OkStatus();
+  std::vector<absl::Status> errors;
+  ReadToml(toml, path, settings, origins, errors);
+  return errors.empty() ? absl::OkStatus() : errors.front();
 }
 
 }  // namespace tlspost

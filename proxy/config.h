@@ -8,9 +8,11 @@
 #define TLSPOST_PROXY_CONFIG_H_
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,6 +24,11 @@ namespace tlspost {
 // error is one line: where (FILE:LINE:COLUMN, or the option), what, remedy.
 // Afterwards `hostname` and, with a certificate, `tls_key_file` are set.
 absl::StatusOr<Settings> LoadSettings(std::span<const char* const> args);
+
+// The same, for whoever wants to hear of all errors at once; without settings
+// there is at least one.
+std::optional<Settings> LoadSettings(std::span<const char* const> args,
+                                     std::vector<absl::Status>& errors);
 
 // Where each setting that was given comes from, by its name.
 using SettingOrigins = std::map<std::string, std::string, std::less<>>;

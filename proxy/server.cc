@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <future>
 #include <iterator>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -20,16 +19,13 @@
 #include "common/base/status.h"
 #include "common/io/ares_resolver.h"
 #include "common/io/listen_socket.h"
-#include "common/io/network.h"
 #include "common/io/own_address.h"
 #include "common/io/uring.h"
 #include "proxy/server_thread.h"
+#include "proxy/startup.h"
 
 namespace tlspost {
 namespace {
-
-// Descriptors beside those of clients and backends: log, rings, listeners.
-constexpr uint64_t kSpareDescriptors = 64;
 
 // For the log's last lines before an exit that nothing else waits for.
 constexpr std::chrono::milliseconds kLastLogLines(200);
@@ -43,19 +39,9 @@ std::string RandomInstance() {
   return absl::StrFormat("%08X", bits);
 }
 
-int WorkerCount(const Settings& settings) {
-  if (settings.workers > 0) return settings.workers;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
 int64_t SecondsSinceEpoch() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::seconds>(now).count();
-}
-
-absl::Status InSetting(std::string_view setting, const absl::Status& status) {
-  return MakeStatus(status.code(),
-                    absl::StrFormat("%s: %s", setting, MessageOf(status)));
 }
 
 }  // namespace
@@ -88,55 +74,25 @@ absl::Status Server::LoadTls() {
   return absl::OkStatus();
 }
 
-absl::Status Server::ResolveListen(const std::vector<std::string>& texts,
-                                   std::string_view setting, bool implicit_tls,
-                                   size_t terms) {
-  for (const std::string& text : texts) {
-    auto endpoints = io::ResolveEndpoints(text);
-    if (!endpoints.ok()) return InSetting(setting, endpoints.status());
-    for (io::Endpoint& endpoint : *endpoints) {
-      const bool twice = endpoint.port() != 0 &&
-                         std::any_of(listen_.begin(), listen_.end(),
-                                     [&](const ListenAddress& other) {
-                                       return other.endpoint == endpoint;
-                                     });
-      if (twice) {
-        return InSetting(setting, absl::InvalidArgumentError(absl::StrFormat(
-                                      "%s is given twice; give it once",
-                                      endpoint.ToString())));
-      }
-      const absl::Status is_free = io::CheckNotInUse(endpoint);
-      if (!is_free.ok()) return InSetting(setting, is_free);
-      listen_.push_back({std::move(endpoint), implicit_tls, terms});
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Server::ResolveListeners() {
-  for (const auto& [texts, setting, implicit_tls] :
-       {std::tuple(&settings_.listen, "listen", false),
-        std::tuple(&settings_.listen_tls, "listen_tls", true)}) {
-    const absl::Status resolved =
-        ResolveListen(*texts, setting, implicit_tls, /*terms=*/0);
-    if (!resolved.ok()) return resolved;
-  }
-  size_t terms = 0;  // WorkerShared numbers them so
-  for (const ListenerRule& rule : settings_.listeners) {
-    const absl::Status resolved = ResolveListen(
-        rule.addresses, rule.place + ": address", rule.implicit_tls, ++terms);
-    if (!resolved.ok()) return resolved;
+  for (const ListenText& from : ListenTextsOf(settings_)) {
+    const size_t known = listen_.size();
+    const absl::Status added = AddListenAddresses(from, listen_);
+    if (!added.ok()) return added;
+    for (size_t i = known; i < listen_.size(); ++i) {
+      const absl::Status is_free = io::CheckNotInUse(listen_[i].endpoint);
+      if (!is_free.ok()) return InSetting(from.setting, is_free);
+    }
   }
   return absl::OkStatus();
 }
 
-absl::Status Server::ResolveBackend() {
+absl::Status Server::ResolveBackends() {
   for (const std::string& text : settings_.backend) {
-    auto endpoints = io::ResolveEndpoints(text);
-    if (!endpoints.ok()) return InSetting("backend", endpoints.status());
-    for (io::Endpoint& endpoint : *endpoints) {
-      backend_addresses_.push_back({text, std::move(endpoint)});
-    }
+    const auto addresses = ResolveBackend(text);
+    if (!addresses.ok()) return addresses.status();
+    backend_addresses_.insert(backend_addresses_.end(), addresses->begin(),
+                              addresses->end());
   }
   return absl::OkStatus();
 }
@@ -157,19 +113,9 @@ absl::Status Server::CheckBackendsAreOthers() const {
 }
 
 absl::Status Server::ResolveAdmin() {
-  if (settings_.admin_listen.empty()) return absl::OkStatus();
-  auto endpoints = io::ResolveEndpoints(settings_.admin_listen);
-  if (!endpoints.ok()) return InSetting("admin_listen", endpoints.status());
-  const auto loopback = io::ParseNetworks({"127.0.0.0/8", "::1"});
-  TLSPOST_CHECK(loopback.ok());
+  auto endpoints = ResolveAdminListen(settings_);
+  if (!endpoints.ok()) return endpoints.status();
   for (const io::Endpoint& endpoint : *endpoints) {
-    if (!settings_.admin_allow_remote &&
-        !io::AnyContains(*loopback, endpoint)) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "admin_listen: other machines may reach %s, and there is no "
-          "password; use 127.0.0.1:PORT, or set admin_allow_remote = yes",
-          endpoint.ToString()));
-    }
     const absl::Status is_free = io::CheckNotInUse(endpoint);
     if (!is_free.ok()) return InSetting("admin_listen", is_free);
   }
@@ -185,25 +131,12 @@ absl::Status Server::FitDescriptorLimit() {
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
   }
-  const uint64_t others =
-      static_cast<uint64_t>(settings_.backend_max_connections) +
-      static_cast<uint64_t>(worker_count_) *
-          (listen_.size() + 2 + Worker::kMaxTurnedAway) +
-      AdminServer::kMaxConnections + kSpareDescriptors;
-  if (limit.rlim_cur <= others) {
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "the limit of %d open files leaves none for clients; raise it (ulimit "
-        "-n, LimitNOFILE=)",
-        limit.rlim_cur));
-  }
-  const uint64_t room = limit.rlim_cur - others;
-  if (room < static_cast<uint64_t>(settings_.max_connections)) {
-    log_.Warning(absl::StrFormat(
-        "max_connections is lowered from %d to %d: the limit of open files is "
-        "%d (ulimit -n, LimitNOFILE=)",
-        settings_.max_connections, room, limit.rlim_cur));
-    settings_.max_connections = static_cast<int>(room);
-  }
+  std::string warning;
+  const auto clients =
+      ClientsWithin(limit.rlim_cur, settings_, listen_.size(), &warning);
+  if (!clients.ok()) return clients.status();
+  if (!warning.empty()) log_.Warning(warning);
+  settings_.max_connections = *clients;
   return absl::OkStatus();
 }
 
@@ -211,7 +144,7 @@ absl::Status Server::FitDescriptorLimit() {
 
 absl::Status Server::Start() {
   for (const absl::Status& status :
-       {LoadTls(), ResolveListeners(), ResolveBackend(),
+       {LoadTls(), ResolveListeners(), ResolveBackends(),
         CheckBackendsAreOthers(), ResolveAdmin(), FitDescriptorLimit()}) {
     if (!status.ok()) return status;
   }

@@ -69,12 +69,9 @@ class Server {
   class Inquiry;
 
   absl::Status LoadTls();
-  absl::Status ResolveListen(const std::vector<std::string>& texts,
-                             std::string_view setting, bool implicit_tls,
-                             size_t terms);
   absl::Status ResolveListeners();
   absl::Status CheckBackendsAreOthers() const;
-  absl::Status ResolveBackend();
+  absl::Status ResolveBackends();
   absl::Status ResolveAdmin();
   absl::Status StartResolver();
   absl::Status FitDescriptorLimit();

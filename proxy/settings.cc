@@ -13,6 +13,7 @@
 #include "common/io/network.h"
 #include "common/smtp/capabilities.h"
 #include "proxy/listener_settings.h"
+#include "proxy/settings_problems.h"
 
 namespace tlspost {
 namespace {
@@ -338,15 +339,26 @@ TlsTerms Settings::terms() const {
   return terms;
 }
 
-std::optional<SettingsProblem> FindSettingsProblem(const Settings& settings) {
+std::vector<SettingsProblem> FindSettingsProblems(const Settings& settings) {
+  std::vector<SettingsProblem> problems;
   for (const auto find :
        {FindNameProblem, FindListenProblem, FindAdminProblem,
         FindProxyProtocolProblem, FindBackendProblem, FindTlsProblem,
-        FindBackendTlsProblem, FindKeywordProblem, FindPoolProblem,
-        FindListenerProblem}) {
-    if (auto problem = find(settings)) return problem;
+        FindBackendTlsProblem, FindKeywordProblem, FindPoolProblem}) {
+    if (auto problem = find(settings)) problems.push_back(*std::move(problem));
   }
-  return std::nullopt;
+  // A listener has what is wrong with the settings around it, too.
+  if (!problems.empty()) return problems;
+  if (auto problem = FindListenerProblem(settings)) {
+    problems.push_back(*std::move(problem));
+  }
+  return problems;
+}
+
+std::optional<SettingsProblem> FindSettingsProblem(const Settings& settings) {
+  std::vector<SettingsProblem> problems = FindSettingsProblems(settings);
+  if (problems.empty()) return std::nullopt;
+  return std::move(problems.front());
 }
 
 absl::Status ValidateSettings(const Settings& settings) {

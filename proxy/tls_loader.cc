@@ -27,15 +27,6 @@ tls::TlsPolicy PolicyOf(const TlsTerms& terms) {
   return policy;
 }
 
-void AddFiles(const std::vector<tls::CertificateSource>& sources,
-              std::vector<std::string>& files) {
-  for (const tls::CertificateSource& source : sources) {
-    for (const std::string& file : {source.cert_file, source.key_file}) {
-      if (!file.empty()) files.push_back(file);
-    }
-  }
-}
-
 void AddFile(const std::string& file, std::vector<std::string>& files) {
   if (!file.empty()) files.push_back(file);
 }
@@ -155,26 +146,7 @@ absl::Status TlsLoader::LoadClientTls(Loaded& loaded) {
 
 absl::Status TlsLoader::AddCertificates(tls::ServerTlsOptions& options,
                                         Loaded& loaded) const {
-  if (!settings_.tls_chain_files.empty()) {
-    for (const std::string& file : settings_.tls_chain_files) {
-      AddFile(file, loaded.files);
-    }
-    auto paired = PairPemFiles(settings_.tls_chain_files);
-    if (!paired.ok()) return paired.status();
-    options.certificates = *std::move(paired);
-  } else {
-    tls::CertificateSource source = given_;
-    source.cert_file = settings_.tls_cert_file;
-    source.key_file = settings_.tls_key_file;
-    options.certificates.push_back(std::move(source));
-    AddFiles(options.certificates, loaded.files);
-  }
-  if (settings_.tls_server_sni_maps.empty()) return absl::OkStatus();
-  AddFile(MapPath(settings_.tls_server_sni_maps), loaded.files);
-  auto map = ReadSniMap(settings_.tls_server_sni_maps, loaded.files);
-  if (!map.ok()) return map.status();
-  options.named_certificates = *std::move(map);
-  return absl::OkStatus();
+  return NameCertificates(settings_, given_, options, loaded.files);
 }
 
 // Empty when no file is named.

@@ -74,6 +74,18 @@ TEST(CommandLineTest, NothingGivesTheDefaults) {
   EXPECT_EQ(*settings, expected);
 }
 
+TEST(CommandLineTest, AllErrorsCanBeHeardOf) {
+  std::vector<absl::Status> errors;
+  const std::vector<const char*> args = {"--workers=many", "--nonsense=1",
+                                         "--hostname=mx.test", "--listen"};
+  EXPECT_EQ(LoadSettings(args, errors), std::nullopt);
+  ASSERT_EQ(errors.size(), 3u);
+  EXPECT_THAT(MessageOf(errors[0]), StartsWith("--workers: "));
+  EXPECT_THAT(MessageOf(errors[1]), StartsWith("--nonsense: "));
+  EXPECT_THAT(MessageOf(errors[2]), StartsWith("--listen: "));
+  EXPECT_EQ(LoadSettings(args).status(), errors[0]);
+}
+
 TEST(CommandLineTest, ReadsEveryKindOfSetting) {
   const auto settings =
       Load({"--listen=127.0.0.1:2525", "--listen=[::1]:2525",
@@ -204,6 +216,22 @@ TEST_F(ConfigFileTest, CommandLineWinsOverFileOverDefault) {
   EXPECT_EQ(settings->max_connections, 7);
   EXPECT_EQ(settings->recipient_limit, Settings{}.recipient_limit);
   EXPECT_THAT(settings->listen, ElementsAre("0.0.0.0:2"));
+}
+
+TEST_F(ConfigFileTest, AllErrorsCanBeHeardOf) {
+  Write("workers = \"many\"\nnonsense = 1\nlisten = [1]\n");
+  std::vector<absl::Status> errors;
+  const std::vector<const char*> args = {option(), "--backlog=1"};
+  EXPECT_EQ(LoadSettings(args, errors), std::nullopt);
+  EXPECT_EQ(errors.size(), 4u);
+  // What does not go together is told when each by itself is understood.
+  Write("hostname = \"a b\"\nbackend = \"nowhere\"\n");
+  errors.clear();
+  const std::vector<const char*> file_only = {option()};
+  EXPECT_EQ(LoadSettings(file_only, errors), std::nullopt);
+  ASSERT_EQ(errors.size(), 2u);
+  EXPECT_THAT(MessageOf(errors[0]), StartsWith(path() + ":1:1: hostname: "));
+  EXPECT_THAT(MessageOf(errors[1]), StartsWith(path() + ":2:1: backend: "));
 }
 
 TEST_F(ConfigFileTest, ImpossibleCombinationNamesTheLine) {
