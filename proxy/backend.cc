@@ -43,6 +43,7 @@ Task<absl::Status> Backend::Open(std::string hostname,
     if (greeting.code >= 400) refusal_ = greeting.text;
     co_return UnexpectedReply("greeting", greeting.text);
   }
+  greeting_ = smtp::FirstLine(greeting.text);
   const bool is_us =
       !own_mark.empty() && greeting.text.find(own_mark) != std::string::npos;
   if (is_us) {

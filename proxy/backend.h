@@ -123,6 +123,8 @@ class Backend {
   }
   // What Announce has said; empty if it was not called.
   const std::string& announced() const { return announced_; }
+  // The first line of the greeting that was 220, without its end.
+  const std::string& greeting() const { return greeting_; }
   // The greeting that was not 220, whole; empty when there was none such.
   const std::string& refusal() const { return refusal_; }
 
@@ -162,6 +164,7 @@ class Backend {
   int expected_replies_ = 0;
   smtp::EhloCapabilities capabilities_;
   std::optional<smtp::ClientIdentity> identity_;
+  std::string greeting_;
   std::string refusal_;
   std::string announced_;
   int introductions_ = 0;

@@ -1,4 +1,5 @@
-// The program's commands: serve (the default), demo, and what is only printed.
+// The program's commands: serve (the default), check, demo, and what is only
+// printed.
 
 #include <cstdio>
 #include <optional>
@@ -7,6 +8,7 @@
 #include <string_view>
 
 #include "common/base/status.h"
+#include "proxy/check/check.h"
 #include "proxy/config.h"
 #include "proxy/demo/demo.h"
 #include "proxy/log.h"
@@ -61,13 +63,14 @@ int Main(std::span<const char* const> args) {
     return 0;
   }
   if (command == "demo") return RunDemo(args.subspan(2));
+  if (command == "check") return RunCheck(args.subspan(2));
   if (command == "serve") return Serve(args.subspan(2));
   if (command.empty() || command.starts_with('-')) {
     return Serve(args.subspan(1));
   }
   std::fprintf(stderr,
-               "tlspost: unknown command \"%s\"; the commands are serve and "
-               "demo, and --help tells more\n",
+               "tlspost: unknown command \"%s\"; the commands are serve, "
+               "check and demo, and --help tells more\n",
                args[1]);
   return 2;
 }

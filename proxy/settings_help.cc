@@ -18,6 +18,11 @@ constexpr std::string_view kUsage =
 Usage:
   tlspost [serve] [--config=FILE] [--name=value]...
       Accepts mail and passes it on. The command line wins over the file.
+  tlspost check [--config=FILE] [--name=value]... [--json] [--strict]
+      Looks at all that can be known before serving: settings, certificates,
+      ports, limits, backends. A line for each, OK, NOTE, WARN or FAIL; exit
+      status 1 if anything fails, with --strict also if there is a warning.
+      Delivers nothing.
   tlspost demo [--keep]
       Shows the whole way of a message, with nothing to set up.
   tlspost --help

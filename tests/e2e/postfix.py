@@ -25,6 +25,8 @@ Listeners (`Postfix.ports`):
   expired like secure, with a certificate that has expired
   haproxy each connection begins with a PROXY header
   xforward  XFORWARD and no XCLIENT
+  closed  like reuse, but it relays for nobody, and takes mail for its own
+          domain only; bare newlines are normalized
   sasl    like reuse, with AUTH (dovecot_auth.py knows the passwords); takes
           mail from authenticated clients only
 
@@ -274,7 +276,7 @@ mydomain = test
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 0.0.0.0/0
-mydestination =
+mydestination = backend.test
 alias_maps =
 alias_database =
 local_recipient_maps =
@@ -375,6 +377,15 @@ _MASTER_CF = """\
 127.0.0.1:{xforward} inet n - n - - smtpd
   -o syslog_name=postfix/xforward
   -o smtpd_authorized_xforward_hosts=127.0.0.1
+127.0.0.1:{closed} inet n - n - - smtpd
+  -o syslog_name=postfix/closed
+  -o smtpd_authorized_xclient_hosts=0.0.0.0/0,[::]/0
+  -o smtpd_soft_error_limit=100000
+  -o smtpd_hard_error_limit=100000
+  -o smtpd_junk_command_limit=100000
+  -o smtpd_relay_restrictions=reject_unauth_destination
+  -o smtpd_forbid_bare_newline=normalize
+  -o smtpd_forbid_bare_newline_exclusions=
 127.0.0.1:{sasl} inet n - n - - smtpd
   -o syslog_name=postfix/sasl
   -o smtpd_authorized_xclient_hosts=0.0.0.0/0,[::]/0
@@ -432,6 +443,7 @@ LISTENERS = (
     "expired",
     "haproxy",
     "xforward",
+    "closed",
     "sasl",
 )
 # A PROXY header that names no client (version 2, LOCAL).

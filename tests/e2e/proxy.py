@@ -37,13 +37,16 @@ def _dies_with_us():
     return ["setpriv", "--pdeathsig", "KILL"]
 
 
-def run(*arguments, timeout=30, preexec_fn=None):
-    """Runs `tlspost arguments...` to its end: a CompletedProcess."""
+def run(*arguments, timeout=30, preexec_fn=None, variables=None):
+    """Runs `tlspost arguments...` to its end: a CompletedProcess.
+
+    variables are added to its environment.
+    """
     result = subprocess.run(
         _dies_with_us() + [binary] + list(arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        env=environment(),
+        env={**environment(), **(variables or {})},
         timeout=timeout,
         preexec_fn=preexec_fn,
     )

@@ -1,0 +1,187 @@
+// What a start takes from the machine: ports, descriptors, rings, the clock.
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "common/base/status.h"
+#include "common/io/listen_socket.h"
+#include "common/io/machine.h"
+#include "common/io/uring.h"
+#include "proxy/check/check.h"
+#include "proxy/startup.h"
+
+namespace tlspost {
+namespace {
+
+std::string Limit(uint64_t value) {
+  return value == io::ResourceLimit::kUnlimited ? "unlimited"
+                                                : std::to_string(value);
+}
+
+class MachineCheck {
+ public:
+  MachineCheck(const Settings& settings, std::vector<Finding>& findings)
+      : settings_(settings), found_("machine", findings) {}
+
+  void CheckPorts() {
+    for (const ListenText& from : ListenTextsOf(settings_)) {
+      const size_t known = listen_.size();
+      const absl::Status added = AddListenAddresses(from, listen_);
+      if (!added.ok()) found_.Fail(from.setting, MessageOf(added));
+      for (size_t i = known; i < listen_.size(); ++i) {
+        CheckPort(from.setting, listen_[i].endpoint);
+      }
+    }
+    const auto admin = ResolveAdminListen(settings_);
+    if (!admin.ok())
+      return found_.Fail("admin_listen", MessageOf(admin.status()));
+    for (const io::Endpoint& endpoint : *admin) {
+      CheckPort("admin_listen", endpoint);
+    }
+  }
+
+  void CheckDescriptors() {
+    // The server raises its own limit as far as it may.
+    const uint64_t limit = io::OpenFilesLimit().hard;
+    std::string warning;
+    const auto clients =
+        ClientsWithin(limit, settings_, listen_.size(), &warning);
+    if (!clients.ok()) {
+      found_.Fail("open files", MessageOf(clients.status()));
+    } else if (!warning.empty()) {
+      found_.Warn("open files", warning);
+    } else {
+      found_.Ok("open files",
+                absl::StrFormat("a limit of %s is enough for max_connections = "
+                                "%d",
+                                Limit(limit), settings_.max_connections));
+    }
+  }
+
+  // As many rings as the server would have, since each takes from the limit of
+  // locked memory.
+  void CheckUring() {
+    const int wanted = WorkerCount(settings_);
+    std::vector<std::unique_ptr<io::Loop>> loops;
+    for (int i = 0; i < wanted; ++i) {
+      auto loop = io::CreateUringLoop(io::UringOptions());
+      if (loop.ok()) {
+        loops.push_back(*std::move(loop));
+        continue;
+      }
+      return found_.Fail(
+          "io_uring",
+          absl::StrFormat("%s (ring %d of %d; limit of locked memory: %s "
+                          "bytes)",
+                          MessageOf(loop.status()), i + 1, wanted,
+                          Limit(io::LockedMemoryLimit().soft)));
+    }
+    found_.Ok("io_uring",
+              absl::StrFormat("usable, with a ring for each of %d workers "
+                              "(limit of locked memory: %s bytes)",
+                              wanted, Limit(io::LockedMemoryLimit().soft)));
+  }
+
+  void CheckBacklog() {
+    const int wanted = io::ListenOptions().backlog;
+    const auto limit = io::ReadSysctl("net.core.somaxconn");
+    if (!limit.has_value()) return;
+    if (*limit < wanted) {
+      found_.Warn(
+          "backlog",
+          absl::StrFormat("the kernel lets %d clients wait to be accepted, and "
+                          "drops more in a burst; raise it: sysctl -w "
+                          "net.core.somaxconn=%d",
+                          *limit, wanted));
+      return;
+    }
+    found_.Ok("backlog",
+              absl::StrFormat("%d clients may wait to be accepted", wanted));
+  }
+
+  void CheckLogFile() {
+    const std::string& file = settings_.log_file;
+    if (file.empty()) return;
+    const size_t slash = file.rfind('/');
+    const std::string folder =
+        slash == std::string::npos ? "." : file.substr(0, slash + 1);
+    const bool exists = access(file.c_str(), F_OK) == 0;
+    const bool is_writable = exists ? access(file.c_str(), W_OK) == 0
+                                    : access(folder.c_str(), W_OK | X_OK) == 0;
+    if (is_writable) {
+      found_.Ok("log_file", file + " can be written");
+    } else {
+      found_.Fail("log_file", file +
+                                  " cannot be written by this user; correct "
+                                  "the path, or let it: see ls -ld " +
+                                  (exists ? file : folder));
+    }
+  }
+
+  void CheckClock() {
+    const io::ClockFacts clock = io::LookAtClock();
+    const std::string now =
+        absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::FromChrono(clock.now),
+                         absl::UTCTimeZone());
+    if (clock.built.has_value() && clock.now < *clock.built) {
+      found_.Fail("clock", now +
+                               " is before this program was built, so "
+                               "certificates are not valid yet and dates in "
+                               "headers are wrong; set the clock");
+    } else if (clock.is_synchronized == false) {
+      found_.Warn("clock", now +
+                               ", and nothing keeps it right; let NTP do so "
+                               "(chrony, systemd-timesyncd)");
+    } else {
+      found_.Ok("clock", now);
+    }
+  }
+
+ private:
+  void CheckPort(std::string_view setting, const io::Endpoint& endpoint) {
+    const std::string thing =
+        absl::StrFormat("%s %s", setting, endpoint.ToString());
+    const absl::Status is_free = io::CheckNotInUse(endpoint);
+    if (is_free.ok()) return found_.Ok(thing, "free");
+    if (!absl::IsAlreadyExists(is_free)) {
+      return found_.Fail(thing, MessageOf(is_free));
+    }
+    const auto owner = io::FindListener(endpoint);
+    if (owner.has_value() && owner->is_same_program) {
+      return found_.Ok(thing,
+                       absl::StrFormat("ours already: %s, process %d, listens "
+                                       "there",
+                                       owner->name, owner->process));
+    }
+    std::string text(MessageOf(is_free));
+    if (owner.has_value() && owner->process > 0) {
+      text += absl::StrFormat(" (it is %s, process %d)", owner->name,
+                              owner->process);
+    }
+    found_.Fail(thing, text);
+  }
+
+  const Settings& settings_;
+  AreaFindings found_;
+  std::vector<ListenAddress> listen_;
+};
+
+}  // namespace
+
+void CheckMachine(const Settings& settings, std::vector<Finding>& findings) {
+  MachineCheck check(settings, findings);
+  check.CheckPorts();
+  check.CheckDescriptors();
+  check.CheckUring();
+  check.CheckBacklog();
+  check.CheckLogFile();
+  check.CheckClock();
+}
+
+}  // namespace tlspost

@@ -1,0 +1,57 @@
+// The settings by themselves.
+
+#include <string>
+#include <string_view>
+
+#include "common/base/status.h"
+#include "proxy/check/check.h"
+#include "proxy/config.h"
+
+namespace tlspost {
+namespace {
+
+// What was read, for the line that says that it is good.
+std::string SourceOf(std::span<const char* const> args) {
+  constexpr std::string_view kConfig = "--config=";
+  std::string source;
+  size_t options = 0;
+  for (const std::string_view arg : args) {
+    if (arg.starts_with(kConfig)) {
+      source = arg.substr(kConfig.size());
+    } else {
+      ++options;
+    }
+  }
+  if (options == 0) return source.empty() ? "defaults" : source;
+  return source.empty() ? "command line" : source + " and command line";
+}
+
+}  // namespace
+
+std::optional<Settings> CheckSettings(std::span<const char* const> args,
+                                      std::vector<Finding>& findings) {
+  AreaFindings found("settings", findings);
+  std::vector<absl::Status> errors;
+  auto settings = LoadSettings(args, errors);
+  for (const absl::Status& error : errors) {
+    found.Fail("settings", MessageOf(error));
+  }
+  if (!settings.has_value()) {
+    found.Note("settings", "nothing else was looked at, as it hangs on these");
+    return std::nullopt;
+  }
+  found.Ok("settings", SourceOf(args) + ": understood");
+  for (const std::string& warning : SettingsWarnings(*settings)) {
+    found.Warn("settings", warning);
+  }
+  const std::string& hostname = settings->hostname;
+  if (hostname.front() != '[' && hostname.find('.') == std::string::npos) {
+    found.Warn("hostname",
+               "\"" + hostname +
+                   "\" is no full name, and some servers refuse one without a "
+                   "domain; set hostname to the name of your MX record");
+  }
+  return settings;
+}
+
+}  // namespace tlspost
