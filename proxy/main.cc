@@ -1,5 +1,5 @@
-// The program's commands: serve (the default), check, demo, and what is only
-// printed.
+// The program's commands: serve (the default), check, import-postfix, demo, and
+// what is only printed.
 
 #include <cstdio>
 #include <optional>
@@ -11,6 +11,7 @@
 #include "proxy/check/check.h"
 #include "proxy/config.h"
 #include "proxy/demo/demo.h"
+#include "proxy/import/import_postfix.h"
 #include "proxy/log.h"
 #include "proxy/server.h"
 #include "proxy/settings_help.h"
@@ -62,6 +63,7 @@ int Main(std::span<const char* const> args) {
     std::fputs(printout->c_str(), stdout);
     return 0;
   }
+  if (command == "import-postfix") return RunImportPostfix(args.subspan(2));
   if (command == "demo") return RunDemo(args.subspan(2));
   if (command == "check") return RunCheck(args.subspan(2));
   if (command == "serve") return Serve(args.subspan(2));
@@ -70,7 +72,7 @@ int Main(std::span<const char* const> args) {
   }
   std::fprintf(stderr,
                "tlspost: unknown command \"%s\"; the commands are serve, "
-               "check and demo, and --help tells more\n",
+               "check, import-postfix and demo, and --help tells more\n",
                args[1]);
   return 2;
 }

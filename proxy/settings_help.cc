@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "proxy/import/postfix_table.h"
 #include "proxy/metrics.h"
 #include "proxy/settings_table.h"
 
@@ -23,6 +24,8 @@ Usage:
       ports, limits, backends. A line for each, OK, NOTE, WARN or FAIL; exit
       status 1 if anything fails, with --strict also if there is a warning.
       Delivers nothing.
+  tlspost import-postfix /etc/postfix/main.cf
+      Prints the settings that correspond to a Postfix's, for --config=FILE.
   tlspost demo [--keep]
       Shows the whole way of a message, with nothing to set up.
   tlspost --help
@@ -181,6 +184,7 @@ std::optional<std::string> FindPrintout(std::string_view option) {
   if (option == "--print-sample") return FormatSampleToml();
   if (option == "--print-settings-table") return FormatSettingsTable() + "\n";
   if (option == "--print-metrics-table") return FormatMetricsTable() + "\n";
+  if (option == "--print-postfix-table") return FormatPostfixTable() + "\n";
   return std::nullopt;
 }
 

@@ -26,7 +26,8 @@ inline constexpr std::string_view kSettingsTableEnd = "<!-- settings:end -->";
 std::string FormatSettingsTable();
 
 // The text that `option` (--help, --print-sample, --print-settings-table,
-// --print-metrics-table) asks for, which main prints instead of serving.
+// --print-metrics-table, --print-postfix-table) asks for, which main prints
+// instead of serving.
 std::optional<std::string> FindPrintout(std::string_view option);
 
 }  // namespace tlspost

@@ -17,6 +17,7 @@
 
 #include "common/base/status.h"
 #include "proxy/config.h"
+#include "proxy/import/postfix_table.h"
 #include "proxy/metrics.h"
 #include "proxy/settings_help.h"
 #include "proxy/settings_table.h"
@@ -362,6 +363,7 @@ TEST(SettingsDocumentsTest, Printouts) {
   EXPECT_EQ(FindPrintout("--print-settings-table"),
             FormatSettingsTable() + "\n");
   EXPECT_EQ(FindPrintout("--print-metrics-table"), FormatMetricsTable() + "\n");
+  EXPECT_EQ(FindPrintout("--print-postfix-table"), FormatPostfixTable() + "\n");
   EXPECT_EQ(FindPrintout("--listen=0.0.0.0:25"), std::nullopt);
 }
 
