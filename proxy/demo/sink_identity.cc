@@ -99,8 +99,9 @@ std::string SinkIdentity::Xclient(std::string_view line) {
   if (!ReadAttributes(line, options_.xclient_attributes, told)) {
     return "501 5.5.4 Bad XCLIENT syntax";
   }
-  const bool has_port =
-      !Lists(options_.xclient_attributes, "PORT") || told.count("PORT") > 0;
+  const bool has_port = !options_.xclient_needs_port ||
+                        !Lists(options_.xclient_attributes, "PORT") ||
+                        told.count("PORT") > 0;
   if (!identified_ && (told.count("ADDR") == 0 || !has_port)) {
     return "501 5.5.4 missing ADDR or PORT";
   }

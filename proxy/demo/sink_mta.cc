@@ -58,6 +58,7 @@ class SinkMta::Conversation : public ListNode<Conversation> {
     if (sink_.options_.proxy_header) client = message_.client["ADDR"];
     CO_TRY(co_await Answer("CONNECT", client));
     while (!closing_) {
+      if (in_data_ && !sink_.hears_lines_) TakeWholeLines();
       const size_t end = input_.find('\n');
       if (end == std::string::npos) {
         CO_TRY(co_await Fill());
@@ -80,6 +81,27 @@ class SinkMta::Conversation : public ListNode<Conversation> {
     if (chunk->empty()) co_return absl::OutOfRangeError("end of input");
     input_ += chunk->view();
     co_return absl::OkStatus();
+  }
+
+  // The lines of a message that nobody wants to hear of one by one, up to what
+  // may be its end or is not yet a whole line.
+  void TakeWholeLines() {
+    size_t begin = 0;  // of what goes into the message as it came
+    size_t next = 0;
+    while (true) {
+      const size_t feed = input_.find('\n', next);
+      if (feed == std::string::npos) break;
+      const std::string_view line =
+          std::string_view(input_).substr(next, feed - next);
+      if (line == "." || line == ".\r") break;
+      if (!line.ends_with('\r')) {
+        message_.data.append(input_, begin, feed - begin).append("\r\n");
+        begin = feed + 1;
+      }
+      next = feed + 1;
+    }
+    message_.data.append(input_, begin, next - begin);
+    input_.erase(0, next);
   }
 
   // Counts, and looks at nothing, as RFC 3030 section 2 asks.

@@ -35,9 +35,10 @@ class SinkMta {
     Xclient xclient = Xclient::kMany;
     // What it lists behind XCLIENT, and all it takes there. After an XCLIENT
     // without HELO it wants EHLO, and the first one must have ADDR, and PORT
-    // if that is listed.
+    // if that is listed and `xclient_needs_port`, which Postfix does not ask.
     std::string xclient_attributes =
         "NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT";
+    bool xclient_needs_port = true;
     // Its answer to who may not say it.
     std::string xclient_denial = "550 5.7.0 Error: insufficient authorization";
     bool xforward = false;
@@ -73,7 +74,8 @@ class SinkMta {
   struct Event {
     int connection = 0;
     // "CONNECT", "EHLO", ..., "DATA", "." for the end, "RESPONSE" to a
-    // challenge of AUTH, "CHUNK" for a part of one, "BDAT" when it is whole.
+    // challenge of AUTH, "LINE" for one of a message, "CHUNK" for a part of a
+    // chunk, "BDAT" when it is whole.
     std::string_view verb;
     std::string_view line;
   };
@@ -95,7 +97,12 @@ class SinkMta {
   void set_on_message(std::function<void(const Message&)> on_message) {
     on_message_ = std::move(on_message);
   }
-  void set_mischief(Mischief mischief) { mischief_ = std::move(mischief); }
+  // Without `hears_lines` it is not asked at each "LINE" of a message, which
+  // then goes faster.
+  void set_mischief(Mischief mischief, bool hears_lines = true) {
+    mischief_ = std::move(mischief);
+    hears_lines_ = hears_lines;
+  }
 
   // Stops to listen and closes all connections; await Stopped() afterwards.
   void Stop();
@@ -115,6 +122,7 @@ class SinkMta {
   std::unique_ptr<io::Listener> listener_;
   std::function<void(const Message&)> on_message_;
   Mischief mischief_;
+  bool hears_lines_ = false;
   int connections_ = 0;
   IntrusiveList<Conversation> open_;
   io::TaskGroup tasks_;
