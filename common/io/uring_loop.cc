@@ -2,6 +2,7 @@
 
 #include "common/io/uring_loop.h"
 
+#include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
@@ -123,7 +124,26 @@ void UringLoop::StartConnect(ConnectOp& op) {
                         strerror(errno))));
     return;
   }
+  const int error = op.endpoint().is_unix() ? 0 : BindToSource(fd);
+  if (error != 0) {
+    close(fd);
+    op.Complete(absl::UnavailableError(absl::StrFormat(
+        "connect to %s: bind: %s", op.endpoint().ToString(), strerror(error))));
+    return;
+  }
   op.set_handle(static_cast<Completion*>(new Connecting(*this, fd, op)));
+}
+
+int UringLoop::BindToSource(int fd) {
+  if (connect_from_.empty()) return 0;
+  const Endpoint& source = connect_from_[next_source_++ % connect_from_.size()];
+  // The port is chosen at the connect, so that one serves many destinations.
+  const int on = 1;
+  setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+  sockaddr_storage address;
+  const socklen_t length = source.ToSockaddr(address);
+  const int result = bind(fd, reinterpret_cast<sockaddr*>(&address), length);
+  return result == 0 ? 0 : errno;
 }
 
 void UringLoop::CancelConnect(ConnectOp& op) {
@@ -206,6 +226,8 @@ UringLoop::UringLoop() : Loop(MonotonicNow()) {
 }
 
 absl::Status UringLoop::Init(const UringOptions& options) {
+  connect_from_.assign(options.connect_from.begin(),
+                       options.connect_from.end());
   io_uring_params params = {};
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                  IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP |

@@ -71,6 +71,8 @@ class UringLoop final : public Loop {
   void FeedStarved();
   void RunRemoteWork();
   void SetTimeFromClock();
+  // Binds `fd` to the next address that connections come from; 0 or errno.
+  int BindToSource(int fd);
 
   io_uring ring_ = {};
   bool ring_open_ = false;
@@ -78,6 +80,8 @@ class UringLoop final : public Loop {
   IntrusiveList<UringSocket> starved_;
   int64_t open_sockets_ = 0;
   uint64_t random_state_;
+  std::vector<Endpoint> connect_from_;
+  size_t next_source_ = 0;
 
   std::unique_ptr<Wakeup> wakeup_;
   std::mutex remote_mutex_;
