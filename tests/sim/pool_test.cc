@@ -306,26 +306,6 @@ TEST(Drain, WhileTheBackendIsStuckOrDown) {
   });
 }
 
-// Whoever has just been given a connection is cut off with all others: its
-// backend, which says nothing, would keep it for minutes.
-TEST(Drain, CutsOffWhoHasJustBeenGivenAConnection) {
-  ForEachWorld(400, [](uint64_t number) {
-    WorldOptions options;
-    options.seed = number;
-    options.settings.drain_timeout = Settings::Milliseconds(0);
-    options.settings.backend_warm_spares = 1;
-    options.mischief =
-        [](const SinkMta::Event& event) -> std::optional<SinkMta::Misdeed> {
-      if (event.verb != "XCLIENT") return std::nullopt;
-      return SinkMta::Misdeed();  // silence
-    };
-    World world(std::move(options));
-    world.AddClient(MakeClient(0, 1));
-    world.AtStep(static_cast<int64_t>(number / 4), [&world] { world.Drain(); });
-    EXPECT_EQ(world.Run(), "");
-  });
-}
-
 // Clients that come in the very turn of the drain.
 TEST(Drain, TurnsAwayWhoComesAtThatMoment) {
   ForEachWorld(300, [](uint64_t number) {
