@@ -161,7 +161,7 @@ class StartupErrorTest(case.Case):
             ("127.0.0.1", "127.0.0.1"),
             ("127.0.0.1", "localhost"),
             ("0.0.0.0", "127.0.0.1"),
-            ("", "127.0.0.1"),
+            ("[::]", "127.0.0.1"),
         ):
             with self.subTest(listen=listen, backend=backend):
                 self.refuses(
