@@ -29,10 +29,6 @@ constexpr io::Duration kQuitTimeout = 2s;
 // chance, with another backend.
 constexpr io::Duration kSlowDial = 1s;
 
-double Seconds(io::Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
 }  // namespace
 
 void BackendPool::Start() {
@@ -248,7 +244,8 @@ void BackendPool::Opened(std::unique_ptr<Backend> backend) {
       notes_.outages[target.number()].NoteOpened(loop_.Now());
   if (outage.has_value()) {
     log_.Info(absl::StrFormat("backend %s answers again after %.1f seconds",
-                              target.endpoint().ToString(), Seconds(*outage)));
+                              target.endpoint().ToString(),
+                              io::ToSeconds(*outage)));
   }
   NoteCapabilities(target, *backend);
   if (stopping_) {
@@ -307,14 +304,14 @@ void BackendPool::LogDialFailure(BackendTarget& target, const absl::Status& why,
   if (outage->is_news) {
     log_.Warning(
         absl::StrFormat("backend: %s; %s; next attempt in %.1f seconds",
-                        MessageOf(why), clients, Seconds(pause)));
+                        MessageOf(why), clients, io::ToSeconds(pause)));
     return;
   }
-  log_.Warning(
-      absl::StrFormat("backend %s is down for %.0f seconds now, %d attempts "
-                      "have failed: %s; %s",
-                      target.endpoint().ToString(), Seconds(outage->lasting),
-                      outage->failures, MessageOf(why), clients));
+  log_.Warning(absl::StrFormat(
+      "backend %s is down for %.0f seconds now, %d attempts "
+      "have failed: %s; %s",
+      target.endpoint().ToString(), io::ToSeconds(outage->lasting),
+      outage->failures, MessageOf(why), clients));
 }
 
 // --- closing --------------------------------------------------------------

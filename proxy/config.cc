@@ -29,7 +29,7 @@ constexpr std::string_view kConfigOption = "config";
 // Settings are a page of text; a file beyond this is something else.
 constexpr size_t kMaxFileBytes = 1 << 20;
 
-absl::Status Invalid(std::string_view where, std::string_view what) {
+absl::Status InvalidAt(std::string_view where, std::string_view what) {
   return MakeStatus(absl::StatusCode::kInvalidArgument,
                     std::string(where) + ": " + std::string(what));
 }
@@ -62,16 +62,16 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
       std::fopen(path.c_str(), "rbe"), std::fclose);
   const auto failed = [&path](int error) {
-    return Invalid("--config=" + Printable(path),
-                   std::string("cannot be read: ") + std::strerror(error));
+    return InvalidAt("--config=" + Printable(path),
+                     std::string("cannot be read: ") + std::strerror(error));
   };
   if (file == nullptr) return failed(errno);
   std::string content(kMaxFileBytes + 1, '\0');
   const size_t size = std::fread(content.data(), 1, content.size(), file.get());
   if (std::ferror(file.get()) != 0) return failed(errno);
   if (size > kMaxFileBytes) {
-    return Invalid("--config=" + Printable(path),
-                   "is larger than 1 MiB, so it is no settings file");
+    return InvalidAt("--config=" + Printable(path),
+                     "is larger than 1 MiB, so it is no settings file");
   }
   content.resize(size);
   return content;
@@ -103,7 +103,7 @@ absl::Status SetListFromToml(const Setting& setting, const toml::array& values,
                                        "every element must be " + setting.hint +
                                            " in quotes");
     if (!status.ok()) {
-      return Invalid(
+      return InvalidAt(
           PlaceIn(path, value.source().begin),
           std::string(setting.name) + ": " + std::string(MessageOf(status)));
     }
@@ -157,8 +157,8 @@ absl::Status ReadPolicies(const toml::node& value, std::string_view path,
                           Settings& settings) {
   const toml::array* tables = value.as_array();
   if (tables == nullptr || !tables->is_array_of_tables()) {
-    return Invalid(PlaceIn(path, value.source().begin),
-                   "tls_policy: is written as tables: [[tls_policy]]");
+    return InvalidAt(PlaceIn(path, value.source().begin),
+                     "tls_policy: is written as tables: [[tls_policy]]");
   }
   for (const toml::node& element : *tables) {
     TlsPolicyRule rule;
@@ -166,7 +166,7 @@ absl::Status ReadPolicies(const toml::node& value, std::string_view path,
     for (const auto& [key, node] : *element.as_table()) {
       const absl::Status status = ReadPolicyKey(key.str(), node, rule);
       if (!status.ok()) {
-        return Invalid(
+        return InvalidAt(
             PlaceIn(path, key.source().begin),
             Printable(key.str()) + ": " + std::string(MessageOf(status)));
       }
@@ -236,8 +236,8 @@ absl::Status ReadListeners(const toml::node& value, std::string_view path,
                            Settings& settings) {
   const toml::array* tables = value.as_array();
   if (tables == nullptr || !tables->is_array_of_tables()) {
-    return Invalid(PlaceIn(path, value.source().begin),
-                   "listener: is written as tables: [[listener]]");
+    return InvalidAt(PlaceIn(path, value.source().begin),
+                     "listener: is written as tables: [[listener]]");
   }
   for (const toml::node& element : *tables) {
     ListenerRule rule;
@@ -245,15 +245,15 @@ absl::Status ReadListeners(const toml::node& value, std::string_view path,
     for (const auto& [key, node] : *element.as_table()) {
       const absl::Status status = ReadListenerKey(key.str(), node, path, rule);
       if (!status.ok()) {
-        return Invalid(
+        return InvalidAt(
             PlaceIn(path, key.source().begin),
             Printable(key.str()) + ": " + std::string(MessageOf(status)));
       }
     }
     if (rule.addresses.empty()) {
-      return Invalid(rule.place,
-                     "listener: has no address; write address = "
-                     "\"HOST:PORT\"");
+      return InvalidAt(rule.place,
+                       "listener: has no address; write address = "
+                       "\"HOST:PORT\"");
     }
     settings.listeners.push_back(std::move(rule));
   }
@@ -272,27 +272,27 @@ class CommandLine {
     const std::string_view name = body.substr(0, equals);
     const std::string shown = "--" + Printable(name);
     if (name == kPolicyTable || name == kListenerTable) {
-      return Invalid(shown, "is a table of the settings file: [[" +
-                                std::string(name) + "]]");
+      return InvalidAt(shown, "is a table of the settings file: [[" +
+                                  std::string(name) + "]]");
     }
     const Setting* setting = FindSetting(name);
     if (setting == nullptr) {
-      return Invalid(shown, UnknownSetting(name, "--", "see tlspost --help"));
+      return InvalidAt(shown, UnknownSetting(name, "--", "see tlspost --help"));
     }
     const bool first = seen_.insert(setting->name).second;
     if (!first && !setting->repeatable()) {
-      return Invalid(shown, "is given twice; give it once");
+      return InvalidAt(shown, "is given twice; give it once");
     }
     if (first) ClearList(*setting, settings_);
     std::string_view value = "yes";
     if (equals != std::string_view::npos) {
       value = body.substr(equals + 1);
     } else if (!setting->is_bool()) {
-      return Invalid(shown, "needs a value: " + shown + '=' + setting->hint);
+      return InvalidAt(shown, "needs a value: " + shown + '=' + setting->hint);
     }
     origins_.insert_or_assign(std::string(setting->name), shown);
     const absl::Status status = SetFromText(*setting, value, settings_);
-    return status.ok() ? status : Invalid(shown, MessageOf(status));
+    return status.ok() ? status : InvalidAt(shown, MessageOf(status));
   }
 
  private:
@@ -306,16 +306,16 @@ absl::StatusOr<std::string> FindConfigFile(std::span<const char* const> args) {
   std::string path;
   for (const std::string_view arg : args) {
     if (!arg.starts_with("--")) {
-      return Invalid(Printable(arg),
-                     "is no option; options are written --name=value");
+      return InvalidAt(Printable(arg),
+                       "is no option; options are written --name=value");
     }
     const std::string_view body = arg.substr(2);
     if (body.substr(0, body.find('=')) != kConfigOption) continue;
     if (body.size() <= kConfigOption.size() + 1) {
-      return Invalid("--config", "needs a value: --config=FILE");
+      return InvalidAt("--config", "needs a value: --config=FILE");
     }
     if (!path.empty()) {
-      return Invalid("--config", "is given twice; give it once");
+      return InvalidAt("--config", "is given twice; give it once");
     }
     path = body.substr(kConfigOption.size() + 1);
   }
@@ -337,8 +337,8 @@ absl::Status FillIn(const SettingOrigins& origins, Settings& settings) {
   if (settings.hostname.empty()) {
     char name[256] = {};
     if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') {
-      return Invalid("hostname",
-                     "the system has no host name; set --hostname=NAME");
+      return InvalidAt("hostname",
+                       "the system has no host name; set --hostname=NAME");
     }
     settings.hostname = name;
   }
@@ -357,8 +357,8 @@ absl::Status ReadKey(std::string_view name, const toml::node& value,
   }
   const absl::Status status = SetFromToml(setting, value, settings);
   if (status.ok()) return status;
-  return Invalid(PlaceIn(path, value.source().begin),
-                 std::string(name) + ": " + std::string(MessageOf(status)));
+  return InvalidAt(PlaceIn(path, value.source().begin),
+                   std::string(name) + ": " + std::string(MessageOf(status)));
 }
 
 // Reads all that can be read, and says of the rest why not.
@@ -367,8 +367,8 @@ void ReadToml(std::string_view toml, std::string_view path, Settings& settings,
   const toml::parse_result parsed = toml::parse(toml, path);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
-    return errors.push_back(Invalid(PlaceIn(path, error.source().begin),
-                                    Printable(error.description())));
+    return errors.push_back(InvalidAt(PlaceIn(path, error.source().begin),
+                                      Printable(error.description())));
   }
   for (const auto& [key, value] : parsed.table()) {
     const std::string_view name = key.str();
@@ -376,8 +376,8 @@ void ReadToml(std::string_view toml, std::string_view path, Settings& settings,
     const bool is_table = name == kPolicyTable || name == kListenerTable;
     if (!is_table && FindSetting(name) == nullptr) {
       errors.push_back(
-          Invalid(place + ": " + Printable(name),
-                  UnknownSetting(name, "", "see tlspost --help for all")));
+          InvalidAt(place + ": " + Printable(name),
+                    UnknownSetting(name, "", "see tlspost --help for all")));
       continue;
     }
     if (!is_table) origins.insert_or_assign(std::string(name), place);
@@ -402,14 +402,14 @@ absl::Status InPlace(const SettingsProblem& problem,
                      const SettingOrigins& origins) {
   const std::string name(problem.setting);
   if (!problem.place.empty()) {
-    return Invalid(problem.place, name + ": " + problem.text);
+    return InvalidAt(problem.place, name + ": " + problem.text);
   }
   const auto origin = origins.find(problem.setting);
-  if (origin == origins.end()) return Invalid(name, problem.text);
+  if (origin == origins.end()) return InvalidAt(name, problem.text);
   if (origin->second == "--" + name) {
-    return Invalid(origin->second, problem.text);
+    return InvalidAt(origin->second, problem.text);
   }
-  return Invalid(origin->second, name + ": " + problem.text);
+  return InvalidAt(origin->second, name + ": " + problem.text);
 }
 
 }  // namespace

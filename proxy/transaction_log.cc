@@ -9,14 +9,6 @@
 #include "proxy/transaction.h"
 
 namespace tlspost {
-namespace {
-
-double Seconds(io::Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
-}  // namespace
-
 // "client=..., from=<>, to=<>, nrcpt=1"
 std::string Transaction::Envelope() const {
   std::string to;
@@ -46,9 +38,9 @@ void Transaction::LogMessage(const RelayOutcome& outcome,
   services_.log.Info(absl::StrFormat(
       "%s: %s, size=%d, relay=%s, delay=%.2f, delays=%.2f/%.2f/%.2f, "
       "status=%s (%s)",
-      id_, Envelope(), outcome.octets, relay_, Seconds(now - started_),
-      Seconds(leased_ - started_), Seconds(data_started - leased_),
-      Seconds(now - data_started), status,
+      id_, Envelope(), outcome.octets, relay_, io::ToSeconds(now - started_),
+      io::ToSeconds(leased_ - started_), io::ToSeconds(data_started - leased_),
+      io::ToSeconds(now - data_started), status,
       end.ok() ? smtp::SanitizeForHeader(said) : MessageOf(end)));
 }
 
@@ -57,7 +49,7 @@ void Transaction::LogRefusal() const {
   services_.log.Info(
       absl::StrFormat("%s: %s, relay=%s, delay=%.2f, status=refused (%s)", id_,
                       Envelope(), relay_.empty() ? "none" : relay_,
-                      Seconds(services_.loop.Now() - started_),
+                      io::ToSeconds(services_.loop.Now() - started_),
                       smtp::SanitizeForHeader(refusal_)));
 }
 

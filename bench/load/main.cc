@@ -33,7 +33,7 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
 constexpr io::Duration kProgressInterval = 1s;
-constexpr io::Duration kWatchInterval = 10ms;
+constexpr io::Duration kPollInterval = 10ms;
 // Descriptors for other things than connections.
 constexpr rlim_t kSpareDescriptors = 100;
 
@@ -114,7 +114,7 @@ class LoadRun {
     const io::Duration duration = plan_.options.duration;
     io::Time next_line = begin_ + kProgressInterval;
     while (Running() > 0) {
-      std::this_thread::sleep_for(kWatchInterval);
+      std::this_thread::sleep_for(kPollInterval);
       const io::Time now = measure::NowExactly();
       if (duration > io::Duration(0) && now - begin_ >= duration) {
         budget_.Stop();

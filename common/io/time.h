@@ -26,6 +26,10 @@ using WallTime = std::chrono::system_clock::time_point;
 // A deadline that does not come.
 inline constexpr Time kNever = Time::max();
 
+inline double ToSeconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
 }  // namespace tlspost::io
 
 #endif  // TLSPOST_COMMON_IO_TIME_H_

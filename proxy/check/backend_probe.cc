@@ -27,6 +27,8 @@ using std::chrono_literals::operator""s;
 constexpr io::Duration kLongestWait = 30s;
 // A reply that takes longer is felt by every client.
 constexpr io::Duration kSlowReply = 1s;
+// A tlspost would be another process than this one.
+constexpr std::string_view kNoMark;
 
 int64_t Milliseconds(io::Duration duration) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration)
@@ -54,7 +56,7 @@ BackendProbe::BackendProbe(io::Loop& loop, const Settings& settings,
                            const BackendAddress& address, ProbeOptions options)
     : loop_(loop),
       settings_(settings),
-      target_(address),
+      target_(address, /*number=*/0),
       options_(std::move(options)),
       found_("backend", findings_),
       thing_("backend " + address.endpoint.ToString()) {}
@@ -140,7 +142,7 @@ Task<absl::Status> BackendProbe::Prepare(Backend& backend,
         client == nullptr ? smtp::EncodeLocalProxyHeader() : ProbeProxyHeader();
     CO_TRY(co_await backend.Announce(header, client, deadline));
   }
-  CO_TRY(co_await backend.Open(settings_.hostname, deadline));
+  CO_TRY(co_await backend.Open(settings_.hostname, kNoMark, deadline));
   const BackendTlsLevel level = settings_.backend_tls_security_level;
   const bool wants_tls = level == BackendTlsLevel::kMay
                              ? backend.capabilities().starttls

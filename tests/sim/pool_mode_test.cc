@@ -147,7 +147,7 @@ TEST(SessionMode, EhloAndHeloAreSaidAgain) {
     ExpectAllSent(world.client(0));
     EXPECT_EQ(world.backend_connections(), 1);
     if (number % 3 != 0) {
-      EXPECT_EQ(Heard(world, after + " c0.example"), 1);
+      EXPECT_EQ(TimesHeard(world, after + " c0.example"), 1);
     }
   });
 }
@@ -178,8 +178,8 @@ TEST(SessionMode, Rfc9422_MailMaxIsKept) {
     EXPECT_EQ(world.Run(), "");
     ExpectAllSent(world.client(0));
     EXPECT_EQ(world.backend_connections(), 3);
-    EXPECT_EQ(Heard(world, "MAIL"), 5);
-    EXPECT_EQ(Heard(world, "QUIT"), 3);
+    EXPECT_EQ(TimesHeard(world, "MAIL"), 5);
+    EXPECT_EQ(TimesHeard(world, "QUIT"), 3);
   });
 }
 

@@ -82,7 +82,7 @@ void World::Build() {
     addresses.push_back({backend.ToString(), backend});
   }
   if (options_.is_its_own_backend) {
-    const io::Endpoint front = At("203.0.113.1", 25);
+    const io::Endpoint front = EndpointOf("203.0.113.1", 25);
     addresses = {{front.ToString(), front}};
   }
   shared_ = std::make_unique<WorkerShared>(options_.settings, addresses,

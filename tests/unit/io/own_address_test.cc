@@ -11,12 +11,14 @@
 namespace tlspost::io {
 namespace {
 
-Endpoint At(std::string_view text) { return ResolveEndpoints(text)->front(); }
+Endpoint AddressOf(std::string_view text) {
+  return ResolveEndpoints(text)->front();
+}
 
 bool Leads(std::string_view to, std::string_view listening) {
-  const std::vector<AddressBytes> own = {BytesOf(At("192.0.2.1:0")),
-                                         BytesOf(At("[2001:db8::1]:0"))};
-  return LeadsTo(At(to), At(listening), own);
+  const std::vector<AddressBytes> own = {BytesOf(AddressOf("192.0.2.1:0")),
+                                         BytesOf(AddressOf("[2001:db8::1]:0"))};
+  return LeadsTo(AddressOf(to), AddressOf(listening), own);
 }
 
 TEST(OwnAddress, WhoListensThereIsReached) {
@@ -49,8 +51,9 @@ TEST(OwnAddress, NobodyElseIs) {
 
 TEST(OwnAddress, LoopbackIsAmongTheInterfaces) {
   const std::vector<AddressBytes> own = OwnAddresses();
-  EXPECT_NE(std::find(own.begin(), own.end(), BytesOf(At("127.0.0.1:0"))),
-            own.end());
+  EXPECT_NE(
+      std::find(own.begin(), own.end(), BytesOf(AddressOf("127.0.0.1:0"))),
+      own.end());
 }
 
 }  // namespace

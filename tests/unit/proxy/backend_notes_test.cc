@@ -13,24 +13,24 @@ using std::chrono_literals::operator""min;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
-constexpr io::Time kStart = io::Time(1'000s);
+constexpr io::Time kNoon = io::Time(1'000s);
 
 TEST(Reminder, LetsOneThroughInEachInterval) {
   Reminder reminder(1min);
-  EXPECT_TRUE(reminder.Due(kStart));
-  EXPECT_FALSE(reminder.Due(kStart + 59s));
-  EXPECT_TRUE(reminder.Due(kStart + 60s));
+  EXPECT_TRUE(reminder.Due(kNoon));
+  EXPECT_FALSE(reminder.Due(kNoon + 59s));
+  EXPECT_TRUE(reminder.Due(kNoon + 60s));
 }
 
 TEST(OutageNote, AnOutageIsToldWhenItBeginsAndOnceAMinute) {
   OutageNote note;
-  EXPECT_FALSE(note.NoteOpened(kStart).has_value());
-  const auto first = note.NoteFailure(kStart);
+  EXPECT_FALSE(note.NoteOpened(kNoon).has_value());
+  const auto first = note.NoteFailure(kNoon);
   ASSERT_TRUE(first.has_value());
   EXPECT_TRUE(first->is_news);
   int lines = 0;
   for (int second = 1; second < 180; ++second) {
-    const auto again = note.NoteFailure(kStart + second * 1s);
+    const auto again = note.NoteFailure(kNoon + second * 1s);
     if (!again.has_value()) continue;
     ++lines;
     EXPECT_FALSE(again->is_news);
@@ -38,17 +38,17 @@ TEST(OutageNote, AnOutageIsToldWhenItBeginsAndOnceAMinute) {
     EXPECT_EQ(again->lasting, second * 1s);
   }
   EXPECT_EQ(lines, 2);
-  const auto outage = note.NoteOpened(kStart + 180s);
+  const auto outage = note.NoteOpened(kNoon + 180s);
   ASSERT_TRUE(outage.has_value());
   EXPECT_EQ(*outage, 180s);
-  EXPECT_FALSE(note.NoteOpened(kStart + 181s).has_value());
+  EXPECT_FALSE(note.NoteOpened(kNoon + 181s).has_value());
 }
 
 TEST(OutageNote, TheNextOneIsNewsAgain) {
   OutageNote note;
-  note.NoteFailure(kStart);
-  note.NoteOpened(kStart + 5s);
-  const auto next = note.NoteFailure(kStart + 16s);
+  note.NoteFailure(kNoon);
+  note.NoteOpened(kNoon + 5s);
+  const auto next = note.NoteFailure(kNoon + 16s);
   ASSERT_TRUE(next.has_value());
   EXPECT_TRUE(next->is_news);
   EXPECT_EQ(next->failures, 1);
@@ -59,7 +59,7 @@ TEST(OutageNote, OneThatComesAndGoesDoesNotFillTheLog) {
   OutageNote note;
   int lines = 0;
   for (int i = 0; i < 600; ++i) {
-    const io::Time now = kStart + i * 100ms;
+    const io::Time now = kNoon + i * 100ms;
     if (note.NoteFailure(now).has_value()) ++lines;
     if (note.NoteOpened(now + 50ms).has_value()) ++lines;
   }
