@@ -1,0 +1,167 @@
+"""The report: tables and plots of what bench/compare/run.py has measured."""
+
+import os
+import platform
+import re
+import subprocess
+
+import plots
+
+_BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_BEGIN = "<!-- results:begin -->"
+_END = "<!-- results:end -->"
+_OURS = "tlspost"
+
+
+def describe_machine():
+    """Processor, cores, kernel, OpenSSL, and how busy it was."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        match = re.search(r"model name\s*: (.*)", file.read())
+    openssl = subprocess.run(
+        ["openssl", "version"], capture_output=True, text=True, check=False
+    ).stdout.split()[:2]
+    return {
+        "processor": match.group(1) if match else platform.processor(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "openssl": " ".join(openssl),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def _cell_row(cell, names):
+    """A line of the main table; the ratios are to the server of our kind."""
+    row = ["%s (µs per %s)" % (cell["title"], cell["unit"])]
+    for name in names:
+        value = cell["servers"].get(name)
+        if value is None:
+            row.append("–")
+        else:
+            row.append(
+                "%.0f (%.0f–%.0f)"
+                % (value["median"], value["low"], value["high"])
+            )
+    return row
+
+
+def _ratio_row(cell, names, modes):
+    """tlspost's median over each peer's, by the way the peer begins TLS."""
+    row = [cell["title"]]
+    for name in names:
+        if name.startswith(_OURS):
+            continue
+        ours = next(
+            (
+                cell["servers"].get(each)
+                for each in names
+                if each.startswith(_OURS) and modes[each] == modes[name]
+            ),
+            None,
+        )
+        theirs = cell["servers"].get(name)
+        if ours is None or theirs is None:
+            row.append("–")
+        else:
+            row.append("%.2f" % (ours["median"] / theirs["median"]))
+    return row
+
+
+def _latency_row(cell, names):
+    row = [cell["title"]]
+    for name in names:
+        times = cell["latency"].get(name)
+        if not times:
+            row.append("–")
+        else:
+            row.append(
+                "%.2f / %.2f" % (times["p50_us"] / 1e3, times["p99_us"] / 1e3)
+            )
+    return row
+
+
+def _table(head, rows):
+    lines = ["| " + " | ".join(head) + " |"]
+    lines.append("|" + " --- |" + " ---: |" * (len(head) - 1))
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _head(results):
+    machine = results["machine"]
+    versions = ", ".join(
+        "%s %s" % (name, version)
+        for name, version in results["versions"].items()
+        if name != "tlspost, implicit TLS"
+    )
+    text = (
+        "%s UTC, %d minutes: %s, %d cores, Linux %s, %s; %s. Median (lowest to "
+        "highest) of up to %d alternating rounds of %g s; processor time by %s; the "
+        "machine's load average was %.1f at the end.\n"
+        % (
+            results["started"],
+            round(results["seconds"] / 60) or 1,
+            machine["processor"],
+            machine["cores"],
+            machine["kernel"],
+            machine["openssl"],
+            versions,
+            results["rounds"],
+            results["round_seconds"],
+            results["accounting"],
+            machine["load_average"],
+        )
+    )
+    for line in results["missing"] + results["errors"]:
+        text += "\n**%s**\n" % line
+    return text
+
+
+def render(results, folder, prefix):
+    """The report as Markdown; its plots are written into folder."""
+    names = list(results["versions"])
+    modes = results["tls_modes"]
+    peers = [name for name in names if not name.startswith(_OURS)]
+    cells = results["cells"]
+    titles = ["%s (%s)" % (name, modes[name]) for name in names]
+    text = _head(results)
+    text += "\n### Processor time of the server\n\n"
+    text += _table(["work"] + names, [_cell_row(cell, names) for cell in cells])
+    if peers:
+        text += "\n### tlspost's share of the peer's time\n\n"
+        text += _table(
+            ["work"] + peers, [_ratio_row(cell, names, modes) for cell in cells]
+        )
+    text += "\n### Latency, p50 / p99 in ms, of the last round\n\n"
+    text += _table(
+        ["work"] + titles, [_latency_row(cell, names) for cell in cells]
+    )
+    if results["memory"]:
+        text += "\n### Memory of an idle TLS connection, KB (PSS)\n\n"
+        counts = sorted(
+            {count for points in results["memory"].values() for count, _ in points}
+        )
+        rows = []
+        for name, points in results["memory"].items():
+            sizes = dict(points)
+            rows.append([name])
+            for count in counts:
+                known = count in sizes
+                rows[-1].append("%.1f" % (sizes[count] / 1000) if known else "–")
+        text += _table(["connections"] + [str(count) for count in counts], rows)
+    for name, title in plots.draw(results, folder):
+        text += "\n![%s](%s%s)\n" % (title, prefix, name)
+    return text
+
+
+def publish(results):
+    """Puts the report between its marks in bench/README.md."""
+    folder = os.path.join(_BENCH, "plots")
+    os.makedirs(folder, exist_ok=True)
+    text = render(results, folder, "plots/")
+    path = os.path.join(_BENCH, "README.md")
+    with open(path, encoding="utf-8") as file:
+        readme = file.read()
+    before, _, rest = readme.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(before + _BEGIN + "\n" + text + _END + after)
