@@ -214,7 +214,7 @@ class LoadTest(case.Case):
         self.assertTrue(results["verify"]["ok"], text)
 
     def test_a_stall_shows_in_full_in_an_open_loop(self):
-        # Every tenth MAIL waits half a second, and what is due meanwhile
+        # The end of every tenth waits half a second; what is due meanwhile
         # counts from when it was due.
         status, results, text = self.load_through_proxy(
             ["--fault=END:delay=500ms:10"],

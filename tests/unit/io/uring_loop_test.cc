@@ -431,5 +431,62 @@ TEST(UringLoop, AListenErrorIsOneLine) {
             "no interface of this machine has this address");
 }
 
+// Connects `count` times, one after the other, and notes who the listener saw.
+Task<void> ConnectOften(Loop& loop, Listener& listener, int count,
+                        std::vector<std::string>* seen) {
+  const Endpoint server = listener.local();
+  for (int i = 0; i < count; ++i) {
+    ConnectOp connect(loop, server, kNever);
+    const auto client = co_await connect;
+    EXPECT_TRUE(client.ok());
+    const auto accepted = co_await listener.Accept();
+    EXPECT_TRUE(accepted.ok());
+    if (accepted.ok()) seen->push_back((*accepted)->peer().Address());
+  }
+  loop.Stop();
+}
+
+TEST(UringLoop, ConnectsFromTheGivenAddressesInTurn) {
+  const std::vector<Endpoint> sources = {*Endpoint::FromIp("127.0.0.7", 0),
+                                         *Endpoint::FromIp("127.1.2.3", 0)};
+  UringOptions options;
+  options.connect_from = sources;
+  auto loop = CreateUringLoop(options);
+  ASSERT_TRUE(loop.ok()) << MessageOf(loop.status());
+  std::vector<std::string> seen;
+  {
+    const auto listener = ListenOn(**loop, AnyPort());
+    TaskGroup tasks(**loop);
+    tasks.Spawn(ConnectOften(**loop, *listener, 3, &seen));
+    (*loop)->Run();
+  }
+  EXPECT_EQ(seen,
+            std::vector<std::string>({"127.0.0.7", "127.1.2.3", "127.0.0.7"}));
+}
+
+Task<void> ConnectOnce(Loop& loop, Endpoint server, absl::Status* result) {
+  ConnectOp connect(loop, server, kNever);
+  const auto client = co_await connect;
+  *result = client.status();
+  loop.Stop();
+}
+
+TEST(UringLoop, SaysThatASourceAddressIsNotOurs) {
+  const std::vector<Endpoint> sources = {*Endpoint::FromIp("192.0.2.1", 0)};
+  UringOptions options;
+  options.connect_from = sources;
+  auto loop = CreateUringLoop(options);
+  ASSERT_TRUE(loop.ok()) << MessageOf(loop.status());
+  absl::Status result;
+  {
+    TaskGroup tasks(**loop);
+    tasks.Spawn(
+        ConnectOnce(**loop, *Endpoint::FromIp("127.0.0.1", 9), &result));
+    (*loop)->Run();
+  }
+  EXPECT_EQ(MessageOf(result),
+            "connect to 127.0.0.1:9: bind: Cannot assign requested address");
+}
+
 }  // namespace
 }  // namespace tlspost::io
