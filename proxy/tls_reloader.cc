@@ -98,21 +98,21 @@ void TlsReloader::Reload(bool again) {
   seen_ = loaded_ = same_files ? std::move(facts) : Facts();
   if (!status.ok()) return NoteFailure(MessageOf(status), again);
   last_failure_.clear();
-  ++reloads_;
   for (const std::string& warning : loaded.warnings) log_.Warning(warning);
   apply_(std::move(loaded.workers));
   NoteEnd(/*successful=*/true);
   log_.Info("TLS certificates reloaded");
+  ++reloads_;
 }
 
 // What is still wrong at another try is not said again.
 void TlsReloader::NoteFailure(std::string_view why, bool again) {
   if (again && last_failure_ == why) return;
   last_failure_ = why;
-  ++failures_;
   NoteEnd(/*successful=*/false);
   log_.Error(
       absl::StrFormat("reload: %s; what was loaded before stays in use", why));
+  ++failures_;
 }
 
 void TlsReloader::NoteEnd(bool successful) {

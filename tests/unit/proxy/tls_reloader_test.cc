@@ -48,28 +48,36 @@ class MemoryLog final : public Log {
   std::vector<std::string> lines_;
 };
 
-// As certbot keeps them: live/ holds links into archive/.
+// Each version in a folder of its own, and a link to the one that is used: a
+// pair is switched in one step, however slow the machine is.
 class TlsReloaderTest : public ::testing::Test {
  protected:
   TlsReloaderTest() {
     WriteVersion(1, "one.example", "one.example");
-    Link("cert.pem", "cert1.pem");
-    Link("key.pem", "key1.pem");
-    settings_.tls_cert_file = folder_.Path("cert.pem");
-    settings_.tls_key_file = folder_.Path("key.pem");
+    Use(1);
+    settings_.tls_cert_file = folder_.Path("live/cert.pem");
+    settings_.tls_key_file = folder_.Path("live/key.pem");
   }
 
   // Keys belong together only when the names are the same.
   void WriteVersion(int version, const std::string& cert_name,
                     const std::string& key_name) {
     const tls::SelfSigned made = tls::GenerateSelfSigned(cert_name);
-    const std::string number = std::to_string(version);
-    folder_.Write("cert" + number + ".pem", made.cert_pem);
-    folder_.Write("key" + number + ".pem",
-                  cert_name == key_name
-                      ? made.key_pem
-                      : tls::GenerateSelfSigned(key_name).key_pem);
+    WritePair(version, made.cert_pem,
+              cert_name == key_name
+                  ? made.key_pem
+                  : tls::GenerateSelfSigned(key_name).key_pem);
   }
+
+  void WritePair(int version, const std::string& cert, const std::string& key) {
+    const std::string folder = std::to_string(version);
+    std::filesystem::create_directory(folder_.Path(folder));
+    folder_.Write(folder + "/cert.pem", cert);
+    folder_.Write(folder + "/key.pem", key);
+  }
+
+  // Switches to that version, in one step.
+  void Use(int version) { Link("live", std::to_string(version)); }
 
   // Switches a link in one step.
   void Link(const std::string& name, const std::string& target) {
@@ -123,43 +131,56 @@ TEST_F(TlsReloaderTest, ALinkThatIsSwitchedIsNoticed) {
   WriteVersion(2, "two.example", "two.example");
   LetItLook();
   EXPECT_EQ(reloader_->reloads(), 0) << "nothing leads to the new files yet";
-  Link("cert.pem", "cert2.pem");
-  Link("key.pem", "key2.pem");
+  Use(2);
   EXPECT_TRUE(WaitFor(1, 0));
   LetItLook();
   EXPECT_EQ(reloader_->reloads(), 1);
   EXPECT_EQ(log_.Count("TLS certificates reloaded"), 1);
 }
 
-TEST_F(TlsReloaderTest, AFileThatIsWrittenAgainIsNoticed) {
+// As certbot does it. What is caught half-way is bad, and mended by the rest.
+TEST_F(TlsReloaderTest, LinksAreSwitchedOneByOne) {
+  Link("cert.pem", "1/cert.pem");
+  Link("key.pem", "1/key.pem");
+  settings_.tls_cert_file = folder_.Path("cert.pem");
+  settings_.tls_key_file = folder_.Path("key.pem");
   Start();
-  WriteVersion(1, "one.example", "one.example");
+  WriteVersion(2, "two.example", "two.example");
+  Link("cert.pem", "2/cert.pem");
+  EXPECT_TRUE(WaitFor(0, 1));
+  Link("key.pem", "2/key.pem");
+  EXPECT_TRUE(WaitFor(1, 1));
+}
+
+TEST_F(TlsReloaderTest, AFileThatIsWrittenAgainIsNoticed) {
+  const tls::SelfSigned made = tls::GenerateSelfSigned("one.example");
+  WritePair(1, made.cert_pem, made.key_pem);
+  Start();
+  WritePair(1, made.cert_pem, made.key_pem);
   EXPECT_TRUE(WaitFor(1, 0));
 }
 
 TEST_F(TlsReloaderTest, E035WhatIsBadChangesNothingAndIsSaidOnce) {
   Start();
   WriteVersion(2, "two.example", "another.example");
-  Link("cert.pem", "cert2.pem");
-  Link("key.pem", "key2.pem");
+  Use(2);
   EXPECT_TRUE(WaitFor(0, 1));
   LetItLook();
   EXPECT_EQ(reloader_->failures(), 1);
   EXPECT_EQ(log_.Count("does not belong to the certificate"), 1);
   // What is good again is taken.
   WriteVersion(3, "three.example", "three.example");
-  Link("cert.pem", "cert3.pem");
-  Link("key.pem", "key3.pem");
+  Use(3);
   EXPECT_TRUE(WaitFor(1, 1));
 }
 
 TEST_F(TlsReloaderTest, AMissingFileIsSaidOnceAndItsReturnIsNoticed) {
   Start();
-  std::filesystem::rename(folder_.Path("cert1.pem"), folder_.Path("away.pem"));
+  std::filesystem::rename(folder_.Path("1/cert.pem"), folder_.Path("away.pem"));
   EXPECT_TRUE(WaitFor(0, 1));
   LetItLook();
   EXPECT_EQ(reloader_->failures(), 1);
-  std::filesystem::rename(folder_.Path("away.pem"), folder_.Path("cert1.pem"));
+  std::filesystem::rename(folder_.Path("away.pem"), folder_.Path("1/cert.pem"));
   EXPECT_TRUE(WaitFor(1, 1));
 }
 
@@ -178,7 +199,7 @@ TEST_F(TlsReloaderTest, E035TicketKeysStayWhenAnythingElseIsBad) {
   const std::string zeros(107, 'A');  // 80 octets in base64: 107 and one '='
   settings_.tls_ticket_key_file = folder_.Write("tickets", zeros + "=\n");
   settings_.backend_tls_security_level = BackendTlsLevel::kEncrypt;
-  settings_.backend_tls_CAfile = folder_.Path("cert.pem");
+  settings_.backend_tls_CAfile = folder_.Path("live/cert.pem");
   TlsLoader loader(settings_, /*workers=*/1);
   TlsLoader::Loaded before;
   ASSERT_TRUE(loader.Load(before).ok());
@@ -191,7 +212,7 @@ TEST_F(TlsReloaderTest, E035TicketKeysStayWhenAnythingElseIsBad) {
   TlsLoader::Loaded after;
   EXPECT_FALSE(loader.Load(after).ok());
   EXPECT_EQ(newest(), 0) << "still the old key";
-  settings_.backend_tls_CAfile = folder_.Path("cert.pem");
+  settings_.backend_tls_CAfile = folder_.Path("live/cert.pem");
   TlsLoader::Loaded mended;
   EXPECT_TRUE(loader.Load(mended).ok());
   EXPECT_EQ(newest(), 0xff);
@@ -199,22 +220,22 @@ TEST_F(TlsReloaderTest, E035TicketKeysStayWhenAnythingElseIsBad) {
 
 TEST_F(TlsReloaderTest, E035AnExpiredRenewalReplacesNothing) {
   Start();
-  const auto renew = [this](int first_day, int last_day) {
+  const auto renew = [this](int version, int first_day, int last_day) {
     tls::CertificateRequest request;
     request.starts_in_days = first_day;
     request.ends_in_days = last_day;
     const tls::TestIdentity made = tls::MakeCertificate(request);
-    folder_.Write("key1.pem", made.key_pem);
-    folder_.Write("cert1.pem", made.cert_pem);
+    WritePair(version, made.cert_pem, made.key_pem);
+    Use(version);
   };
-  renew(-9, -1);
+  renew(2, -9, -1);
   EXPECT_TRUE(WaitFor(0, 1));
   EXPECT_EQ(log_.Count("has expired; renew it; what was loaded before stays"),
             1);
-  renew(1, 9);
+  renew(3, 1, 9);
   EXPECT_TRUE(WaitFor(0, 2));
   EXPECT_EQ(log_.Count("is not valid yet"), 1);
-  renew(-1, 9);
+  renew(4, -1, 9);
   EXPECT_TRUE(WaitFor(1, 2));
 }
 
@@ -228,7 +249,8 @@ TEST_F(TlsReloaderTest, WhatHadExpiredAtTheStartIsNoReasonToRefuse) {
   settings_.tls_server_sni_maps =
       folder_.Write("map", "old.example " + folder_.Path("old.pem") + "\n");
   Start();
-  WriteVersion(1, "one.example", "one.example");
+  WriteVersion(2, "two.example", "two.example");
+  Use(2);
   EXPECT_TRUE(WaitFor(1, 0));
 }
 
@@ -239,13 +261,13 @@ TEST_F(TlsReloaderTest, E035TheLastResultIsKeptWithItsTime) {
   EXPECT_TRUE(reloader_->last_successful());
   EXPECT_GE(reloader_->last_time_s(), begin);
   EXPECT_LE(reloader_->last_time_s(), time(nullptr));
-  std::filesystem::rename(folder_.Path("cert1.pem"), folder_.Path("away.pem"));
+  std::filesystem::rename(folder_.Path("1/cert.pem"), folder_.Path("away.pem"));
   ASSERT_TRUE(WaitFor(0, 1));
   LetItLook();
   EXPECT_FALSE(reloader_->last_successful());
   const int64_t failed_at = reloader_->last_time_s();
   EXPECT_GE(failed_at, begin);
-  std::filesystem::rename(folder_.Path("away.pem"), folder_.Path("cert1.pem"));
+  std::filesystem::rename(folder_.Path("away.pem"), folder_.Path("1/cert.pem"));
   ASSERT_TRUE(WaitFor(1, 1));
   LetItLook();
   EXPECT_TRUE(reloader_->last_successful());
