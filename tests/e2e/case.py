@@ -61,6 +61,7 @@ class Case(unittest.TestCase):
     maxDiff = None
     longMessage = True
     needs_proxy = True
+    crowd = False  # True: not beside another such test
 
     def setUp(self):
         self.proxies = []

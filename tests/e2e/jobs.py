@@ -6,6 +6,7 @@ process: whole tests, in the order of the list. It never runs a test twice,
 and a job that dies fails the test that it was running.
 """
 
+import contextlib
 import faulthandler
 import multiprocessing
 import multiprocessing.connection
@@ -128,8 +129,7 @@ def run(tests, count, verbose, seconds, total):
     try:
         for _ in range(min(count, len(tests))):
             jobs.append(_Job(tests, jobs, seconds))
-        for job in jobs:
-            _give(job, waiting, tests, verbose)
+        _feed(jobs, waiting, tests, verbose)
         while any(job.index is not None for job in jobs):
             busy = {
                 job.connection: job for job in jobs if job.index is not None
@@ -139,10 +139,10 @@ def run(tests, count, verbose, seconds, total):
                 index, death = job.index, job.finish(total)
                 printer.add(index, job.output() + _remark(job, tests, death))
                 job.index = None
-                if death is None:
-                    _give(job, waiting, tests, verbose)
-                else:
+                if death is not None:
                     total.failed.append(report.name_of(tests[index]))
+                    jobs.remove(job)
+            _feed(jobs, waiting, tests, verbose)
         for index in waiting:
             name = report.name_of(tests[index])
             printer.add(
@@ -155,15 +155,29 @@ def run(tests, count, verbose, seconds, total):
         _end(jobs)
 
 
-def _give(job, waiting, tests, verbose):
-    """The next test for a job, or its end."""
-    if not waiting:
-        job.connection.send(None)
-        return
-    index = waiting.pop()
-    if verbose:
-        print("     %s ..." % report.name_of(tests[index]), flush=True)
-    job.take(index)
+def _is_crowd(test):
+    """Whether it keeps the machine busy by itself: one of these at a time."""
+    return getattr(test, "crowd", False)
+
+
+def _feed(jobs, waiting, tests, verbose):
+    """Gives each job without a test the next one that may begin now."""
+    for job in jobs:
+        if job.index is not None:
+            continue
+        crowded = any(
+            each.index is not None and _is_crowd(tests[each.index])
+            for each in jobs
+        )
+        for index in reversed(waiting):
+            if not (crowded and _is_crowd(tests[index])):
+                break
+        else:
+            return
+        waiting.remove(index)
+        if verbose:
+            print("     %s ..." % report.name_of(tests[index]), flush=True)
+        job.take(index)
 
 
 def _remark(job, tests, death):
@@ -177,9 +191,12 @@ def _remark(job, tests, death):
 
 
 def _end(jobs):
-    """Jobs without a test end by themselves, the others by a signal."""
+    """A job without a test is told to end, any other one is stopped."""
     for job in jobs:
-        if job.index is not None:
+        if job.index is None:
+            with contextlib.suppress(OSError):
+                job.connection.send(None)
+        else:
             job.process.terminate()
     deadline = time.monotonic() + _END_SECONDS
     for job in jobs:

@@ -11,7 +11,7 @@ import unittest
 
 import util
 
-_TEST_SECONDS = 90
+_TEST_SECONDS = 120
 
 
 def seconds_for(test):

@@ -17,6 +17,9 @@ _HOWS = ("close", "reset", "half", "421")
 
 
 class LostTest(case.PostfixCase):
+    crowd = True
+    seconds = 180  # some two hundred sessions
+
     def start(self, **changes):
         self.wire = wire.Wire(self.postfix.ports["reuse"])
         self.addCleanup(self.wire.close)
@@ -134,6 +137,8 @@ class LostTest(case.PostfixCase):
 
 class StoppedTest(case.PostfixCase):
     """SIGSTOP: the connection stands, and nobody is there."""
+
+    crowd = True
 
     def setUp(self):
         super().setUp()

@@ -57,6 +57,8 @@ class _Person:
 
 
 class ConcurrencyTest(case.PostfixCase):
+    crowd = True
+
     def send_all(
         self,
         running,

@@ -191,6 +191,8 @@ class _Hostile(_Person):
 
 
 class IsolationTest(case.PostfixCase):
+    crowd = True
+
     def play(self, listener, connections, **changes):
         """All of them at once; the innocent ones, and tlspost."""
         innocent = [_Innocent(number) for number in range(_INNOCENT)]

@@ -13,6 +13,8 @@ _AFTER = 2.0  # at least, and until deliveries succeed again
 
 
 class RestartTest(case.PostfixCase):
+    crowd = True
+
     def setUp(self):
         super().setUp()
         self.addCleanup(self._bring_postfix_back)

@@ -40,6 +40,8 @@ _QUEUE_RUNS = 3
 
 
 class SendersTest(case.PostfixCase):
+    crowd = True
+
     def run_program(self, command, tree=None, text=None, **changes):
         environment = dict(os.environ, **changes)
         if tree is not None:

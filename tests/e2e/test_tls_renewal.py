@@ -72,6 +72,8 @@ class _Load:
 
 
 class RenewalTest(tlscase.TlsCase):
+    crowd = True
+
     def setUp(self):
         super().setUp()
         for number in (1, 2, 3):
