@@ -19,7 +19,6 @@
 #include "common/base/status.h"
 #include "common/io/ares_resolver.h"
 #include "common/io/listen_socket.h"
-#include "common/io/own_address.h"
 #include "common/io/uring.h"
 #include "proxy/server_thread.h"
 #include "proxy/startup.h"
@@ -91,22 +90,10 @@ absl::Status Server::ResolveBackends() {
   for (const std::string& text : settings_.backend) {
     const auto addresses = ResolveBackend(text);
     if (!addresses.ok()) return addresses.status();
-    backend_addresses_.insert(backend_addresses_.end(), addresses->begin(),
-                              addresses->end());
-  }
-  return absl::OkStatus();
-}
-
-// Each mail would take one connection after the other, until there are none.
-absl::Status Server::CheckBackendsAreOthers() const {
-  const std::vector<io::AddressBytes> own = io::OwnAddresses();
-  for (const BackendAddress& backend : backend_addresses_) {
-    for (const ListenAddress& front : listen_) {
-      if (!io::LeadsTo(backend.endpoint, front.endpoint, own)) continue;
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "backend: %s is this tlspost itself, which listens on %s; set "
-          "backend to the mail server's own address",
-          backend.name, front.endpoint.ToString()));
+    for (const BackendAddress& address : *addresses) {
+      const absl::Status is_other = CheckIsOther(address, listen_);
+      if (!is_other.ok()) return is_other;
+      backend_addresses_.push_back(address);
     }
   }
   return absl::OkStatus();
@@ -144,8 +131,8 @@ absl::Status Server::FitDescriptorLimit() {
 
 absl::Status Server::Start() {
   for (const absl::Status& status :
-       {LoadTls(), ResolveListeners(), ResolveBackends(),
-        CheckBackendsAreOthers(), ResolveAdmin(), FitDescriptorLimit()}) {
+       {LoadTls(), ResolveListeners(), ResolveBackends(), ResolveAdmin(),
+        FitDescriptorLimit()}) {
     if (!status.ok()) return status;
   }
   // Behind the errors: who reads one has no eye for what is merely unwise.

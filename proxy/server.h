@@ -70,7 +70,6 @@ class Server {
 
   absl::Status LoadTls();
   absl::Status ResolveListeners();
-  absl::Status CheckBackendsAreOthers() const;
   absl::Status ResolveBackends();
   absl::Status ResolveAdmin();
   absl::Status StartResolver();

@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/io/network.h"
+#include "common/io/own_address.h"
 #include "proxy/admin_server.h"
 
 namespace tlspost {
@@ -77,6 +78,19 @@ absl::StatusOr<std::vector<BackendAddress>> ResolveBackend(
     addresses.push_back({text, std::move(endpoint)});
   }
   return addresses;
+}
+
+absl::Status CheckIsOther(const BackendAddress& backend,
+                          const std::vector<ListenAddress>& listen) {
+  const std::vector<io::AddressBytes> own = io::OwnAddresses();
+  for (const ListenAddress& front : listen) {
+    if (!io::LeadsTo(backend.endpoint, front.endpoint, own)) continue;
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "backend: %s is this tlspost itself, which listens on %s; set backend "
+        "to the mail server's own address",
+        backend.name, front.endpoint.ToString()));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<io::Endpoint>> ResolveAdminListen(

@@ -41,6 +41,11 @@ absl::Status AddListenAddresses(const ListenText& from,
 absl::StatusOr<std::vector<BackendAddress>> ResolveBackend(
     const std::string& text);
 
+// An error if a connection to `backend` comes back to one of `listen`: each
+// mail would take one connection after the other, until there are none.
+absl::Status CheckIsOther(const BackendAddress& backend,
+                          const std::vector<ListenAddress>& listen);
+
 // Where the administrator can look; empty without admin_listen. An error, too,
 // where others could look uninvited.
 absl::StatusOr<std::vector<io::Endpoint>> ResolveAdminListen(

@@ -16,13 +16,17 @@
 namespace tlspost {
 namespace {
 
-// A wildcard address in brackets takes IPv4 clients, too.
-bool HasIpv6Clients(const Settings& settings) {
+std::vector<ListenAddress> ListenAddressesOf(const Settings& settings) {
   std::vector<ListenAddress> listen;
   for (const ListenText& from : ListenTextsOf(settings)) {
     const absl::Status added = AddListenAddresses(from, listen);
     static_cast<void>(added);  // whoever looks at ports says it
   }
+  return listen;
+}
+
+// A wildcard address in brackets takes IPv4 clients, too.
+bool HasIpv6Clients(const std::vector<ListenAddress>& listen) {
   return std::any_of(
       listen.begin(), listen.end(),
       [](const ListenAddress& address) { return address.endpoint.is_ipv6(); });
@@ -42,6 +46,7 @@ Task<void> RunAll(io::Loop& loop, io::TaskGroup& tasks,
 void CheckBackends(const Settings& settings, const WorkerTls& tls,
                    std::vector<Finding>& findings) {
   AreaFindings found("backend", findings);
+  const std::vector<ListenAddress> listen = ListenAddressesOf(settings);
   std::vector<BackendAddress> addresses;
   for (const std::string& text : settings.backend) {
     const auto resolved = ResolveBackend(text);
@@ -49,7 +54,15 @@ void CheckBackends(const Settings& settings, const WorkerTls& tls,
       found.Fail("backend", MessageOf(resolved.status()));
       continue;
     }
-    addresses.insert(addresses.end(), resolved->begin(), resolved->end());
+    for (const BackendAddress& address : *resolved) {
+      const absl::Status is_other = CheckIsOther(address, listen);
+      if (is_other.ok()) {
+        addresses.push_back(address);
+      } else {
+        found.Fail("backend " + address.endpoint.ToString(),
+                   MessageOf(is_other));
+      }
+    }
   }
   auto loop = io::CreateUringLoop(io::UringOptions());
   if (!loop.ok()) {
@@ -58,7 +71,7 @@ void CheckBackends(const Settings& settings, const WorkerTls& tls,
   }
   ProbeOptions options;
   options.tls = tls.backend;
-  options.has_ipv6_clients = HasIpv6Clients(settings);
+  options.has_ipv6_clients = HasIpv6Clients(listen);
   std::vector<std::unique_ptr<BackendProbe>> probes;
   for (const BackendAddress& address : addresses) {
     probes.push_back(

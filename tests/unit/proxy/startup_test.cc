@@ -66,6 +66,17 @@ TEST(Startup, ABackendKeepsItsName) {
               StartsWith("backend: "));
 }
 
+TEST(Startup, ABackendIsNotWhereWeListen) {
+  std::vector<ListenAddress> listen;
+  const ListenText any = {"listen", "0.0.0.0:2525", false, 0};
+  ASSERT_TRUE(AddListenAddresses(any, listen).ok());
+  EXPECT_TRUE(
+      CheckIsOther(ResolveBackend("127.0.0.1:2526")->front(), listen).ok());
+  EXPECT_THAT(MessageOf(CheckIsOther(ResolveBackend("127.0.0.1:2525")->front(),
+                                     listen)),
+              StartsWith("backend: 127.0.0.1:2525 is this tlspost itself"));
+}
+
 TEST(Startup, TheAdministratorsPageIsForThisMachine) {
   Settings settings;
   EXPECT_THAT(*ResolveAdminListen(settings), SizeIs(0));
