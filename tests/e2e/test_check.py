@@ -111,7 +111,10 @@ class CheckCertificatesTest(CheckCase):
             r"^error (\d+) at (\d+) depth lookup: (.*)$", output, re.MULTILINE
         )
         self.assertIsNotNone(error, output)
-        subject = output[: error.start()].splitlines()[-1]
+        # OpenSSL 3.2 and newer print names without the blanks.
+        subject = re.sub(
+            r" ?= ?", " = ", output[: error.start()].splitlines()[-1]
+        )
         return "%s (OpenSSL's error %s at depth %s, %s)" % (
             error.group(3),
             error.group(1),
