@@ -531,7 +531,8 @@ class CheckBackendTest(CheckCase, case.PostfixCase):
         # A late word on another test's client is in another listener's name.
         for listener in self.asked:
             lost = re.findall(
-                r"postfix/%s/smtpd\[\d+\]: (lost connection after .*)" % listener,
+                r"postfix/%s/smtpd\[\d+\]: (?:\w+: )?(lost connection after .*)"
+                % listener,
                 self.postfix_log(),
             )
             for line in lost:

@@ -120,11 +120,16 @@ class ImportPostfixTest(case.Case):
             'tls_cert_file = "/etc/ssl/certs/ssl-cert-snakeoil.pem"',
             'tls_key_file = "/etc/ssl/private/ssl-cert-snakeoil.key"',
             'tls_security_level = "may"',
-            'backend_tls_CApath = "/etc/ssl/certs"',
             'backend_tls_security_level = "may"',
             'listen = ["0.0.0.0:25", "[::]:25"]',
         ):
             self.assertIn("\n" + line, settings)
+        # Debian 12 names the folder, Debian 13 the file.
+        self.assertRegex(
+            settings,
+            '\nbackend_tls_(CApath = "/etc/ssl/certs"|'
+            'CAfile = "/etc/ssl/certs/ca-certificates.crt")',
+        )
         self.assertIn(
             "smtp_tls_session_cache_database = "
             "btree:/var/lib/postfix/smtp_scache: ",

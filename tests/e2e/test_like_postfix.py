@@ -44,7 +44,8 @@ def _lines(log):
     """The texts of log lines that Postfix has too, in their order."""
     texts = []
     for line in log.splitlines():
-        match = re.search(r"/smtpd\[\d+\]: (.*)", line)
+        # Postfix 3.10 has the queue's name for a message in front of some.
+        match = re.search(r"/smtpd\[\d+\]: (?:NOQUEUE: )?(.*)", line)
         if match and re.match(
             r"(connect|disconnect|lost connection|timeout|too many|SSL_accept|"
             r"Anonymous|warning: TLS library|improper)",
