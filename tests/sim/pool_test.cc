@@ -106,6 +106,20 @@ TEST(Pool, ASingleUseBackendGetsAConnectionPerClient) {
   });
 }
 
+TEST(Pool, SaysThatABackendHearsOfNoClient) {
+  ForEachWorld(10, [](uint64_t number) {
+    WorldOptions options = ForReuse(number);
+    options.sink.xclient = Xclient::kNone;
+    const bool meant = number % 2 == 0;
+    if (meant) options.settings.backend_identity = BackendIdentity::kNone;
+    World world(std::move(options));
+    for (int i = 0; i < 3; ++i) world.AddClient(MakeClient(i, 2));
+    EXPECT_EQ(world.Run(), "");
+    for (int i = 0; i < 3; ++i) ExpectAllSent(world.client(i));
+    EXPECT_EQ(world.LogHas("offers no XCLIENT"), !meant);
+  });
+}
+
 TEST(Pool, KeepsWarmSpares) {
   ForEachWorld(20, [](uint64_t number) {
     WorldOptions options = ForReuse(number);
