@@ -54,6 +54,8 @@ _NAMES = "DNS:mx.test"
 
 _RSA = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
 _ECDSA = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+# From when to when, counted from today: scanners frown at a short rest.
+_AUTHORITY_DAYS = (-1, 90)
 
 
 class Certificates:
@@ -215,7 +217,7 @@ class Certificates:
         today = datetime.datetime.now(datetime.timezone.utc)
         start, end = (
             (today + datetime.timedelta(days=each)).strftime("%Y%m%d%H%M%SZ")
-            for each in (days or (-1, 2))
+            for each in (days or _AUTHORITY_DAYS)
         )
         # `openssl ca` because it alone takes any dates, also past ones.
         self._openssl(

@@ -14,6 +14,9 @@ import util
 _HOST = "mx.test"
 # It starts thousands of processes: a busy machine takes its time.
 _TESTSSL_SECONDS = 700
+# testssl.sh and what it calls; socat is for its own STARTTLS injection, which
+# 3.2 tries.
+_TESTSSL_PACKAGES = ("testssl.sh", "bsdextrautils", "procps", "socat")
 # Findings about the throw-away certificate or this machine, not about us:
 # testssl's own need of a GOST engine, and no revocation list in the
 # certificate. A resumption that s_client did not wait for is in the tickets'
@@ -109,7 +112,7 @@ class ScannerTest(tlscase.TlsCase):
 
     def run_testssl(self, port, *options):
         """Its findings: [{id, severity, finding}]."""
-        tree = debian.unpack("testssl.sh", "bsdextrautils", "procps")
+        tree = debian.unpack(*_TESTSSL_PACKAGES)
         with tempfile.TemporaryDirectory(prefix="tlspost-e2e-") as folder:
             # It insists on a resolver, and has no name to ask it for.
             resolver = os.path.join(folder, "host")
@@ -169,7 +172,7 @@ class ScannerTest(tlscase.TlsCase):
         if not os.path.exists("/bin/bash"):
             self.skipTest("testssl.sh needs bash")
         try:
-            debian.unpack("testssl.sh", "bsdextrautils", "procps")
+            debian.unpack(*_TESTSSL_PACKAGES)
         except util.Skip as reason:
             self.skipTest(str(reason))
         running = self.start()
