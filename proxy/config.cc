@@ -1,4 +1,5 @@
-// The command line and the TOML file.
+// The command line and the TOML file; what the environment says is read in
+// environment.cc.
 
 #include "proxy/config.h"
 
@@ -13,6 +14,7 @@
 #include <variant>
 
 #include "common/base/status.h"
+#include "proxy/environment.h"
 #include "proxy/listener_settings.h"
 #include "proxy/settings_problems.h"
 #include "proxy/settings_table.h"
@@ -58,11 +60,14 @@ std::string PlaceIn(std::string_view path, const toml::source_position& place) {
          std::to_string(place.column);
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
+// `option` is what names the file: "--config".
+absl::StatusOr<std::string> ReadFile(const std::string& path,
+                                     std::string_view option) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
       std::fopen(path.c_str(), "rbe"), std::fclose);
-  const auto failed = [&path](int error) {
-    return InvalidAt("--config=" + Printable(path),
+  const std::string place = std::string(option) + '=' + Printable(path);
+  const auto failed = [&place](int error) {
+    return InvalidAt(place,
                      std::string("cannot be read: ") + std::strerror(error));
   };
   if (file == nullptr) return failed(errno);
@@ -70,8 +75,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   const size_t size = std::fread(content.data(), 1, content.size(), file.get());
   if (std::ferror(file.get()) != 0) return failed(errno);
   if (size > kMaxFileBytes) {
-    return InvalidAt("--config=" + Printable(path),
-                     "is larger than 1 MiB, so it is no settings file");
+    return InvalidAt(place, "is larger than 1 MiB, so it is no settings file");
   }
   content.resize(size);
   return content;
@@ -386,14 +390,19 @@ void ReadToml(std::string_view toml, std::string_view path, Settings& settings,
   }
 }
 
-// Puts what the file of --config=FILE, if there is one, says into `settings`.
-void ReadConfigFile(std::span<const char* const> args, Settings& settings,
+// Puts what the file of --config=FILE or TLSPOST_CONFIG, if there is one, says
+// into `settings`.
+void ReadConfigFile(std::span<const char* const> args,
+                    const std::vector<Variable>& variables, Settings& settings,
                     SettingOrigins& origins,
                     std::vector<absl::Status>& errors) {
-  const auto path = FindConfigFile(args);
+  auto path = FindConfigFile(args);
   if (!path.ok()) return errors.push_back(path.status());
+  const bool is_option = !path->empty();
+  if (!is_option) path = ConfigFileOf(variables);
   if (path->empty()) return;
-  const auto content = ReadFile(*path);
+  const auto content =
+      ReadFile(*path, is_option ? "--config" : kConfigVariable);
   if (!content.ok()) return errors.push_back(content.status());
   ReadToml(*content, *path, settings, origins, errors);
 }
@@ -406,9 +415,9 @@ absl::Status InPlace(const SettingsProblem& problem,
   }
   const auto origin = origins.find(problem.setting);
   if (origin == origins.end()) return InvalidAt(name, problem.text);
-  if (origin->second == "--" + name) {
-    return InvalidAt(origin->second, problem.text);
-  }
+  const bool names_it = origin->second == "--" + name ||
+                        origin->second.starts_with(kVariablePrefix);
+  if (names_it) return InvalidAt(origin->second, problem.text);
   return InvalidAt(origin->second, name + ": " + problem.text);
 }
 
@@ -423,9 +432,17 @@ absl::StatusOr<Settings> LoadSettings(std::span<const char* const> args) {
 
 std::optional<Settings> LoadSettings(std::span<const char* const> args,
                                      std::vector<absl::Status>& errors) {
-  Settings settings;
   SettingOrigins origins;
-  ReadConfigFile(args, settings, origins, errors);
+  return LoadSettings(args, origins, errors);
+}
+
+std::optional<Settings> LoadSettings(std::span<const char* const> args,
+                                     SettingOrigins& origins,
+                                     std::vector<absl::Status>& errors) {
+  Settings settings;
+  const std::vector<Variable> variables = OurVariables();
+  ReadConfigFile(args, variables, settings, origins, errors);
+  ReadVariables(variables, settings, origins, errors);
   CommandLine command_line(settings, origins);
   for (const std::string_view arg : args) {
     // FindConfigFile has seen what is no option.

@@ -1,5 +1,6 @@
-// Reads settings: defaults, then the file of --config=FILE, then the command
-// line. What comes later replaces what came before, lists as a whole.
+// Reads settings: defaults, then the file of --config=FILE, then the variables
+// of the environment (environment.h), then the command line. What comes later
+// replaces what came before, lists as a whole.
 //
 // Knows nothing of what a setting means, nor whether a file that one names
 // exists.
@@ -30,8 +31,14 @@ absl::StatusOr<Settings> LoadSettings(std::span<const char* const> args);
 std::optional<Settings> LoadSettings(std::span<const char* const> args,
                                      std::vector<absl::Status>& errors);
 
-// Where each setting that was given comes from, by its name.
+// Where each setting that was given comes from, by its name: "FILE:12:1",
+// "TLSPOST_BACKEND" or "--backend".
 using SettingOrigins = std::map<std::string, std::string, std::less<>>;
+
+// The same, for whoever wants to know that too.
+std::optional<Settings> LoadSettings(std::span<const char* const> args,
+                                     SettingOrigins& origins,
+                                     std::vector<absl::Status>& errors);
 
 // Puts what `toml` says into `settings`; `path` is for the errors.
 absl::Status ReadSettingsText(std::string_view toml, std::string_view path,

@@ -1,19 +1,24 @@
-// The program's commands: serve (the default), check, import-postfix, demo, and
-// what is only printed.
+// The program's commands: serve (the default), check, import-postfix, demo,
+// healthcheck, container, and what is only printed.
 
 #include <cstdio>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/status.h"
+#include "common/io/service_manager.h"
 #include "proxy/check/check.h"
 #include "proxy/config.h"
+#include "proxy/container.h"
 #include "proxy/demo/demo.h"
+#include "proxy/healthcheck.h"
 #include "proxy/import/import_postfix.h"
 #include "proxy/log.h"
 #include "proxy/server.h"
+#include "proxy/service_watch.h"
 #include "proxy/settings_help.h"
 #include "proxy/signals.h"
 
@@ -29,6 +34,7 @@ int Fail(const absl::Status& status) {
 
 int Serve(std::span<const char* const> args) {
   SignalWatcher signals;
+  const auto manager = io::ServiceManager::FromEnvironment();
   absl::StatusOr<Settings> settings = LoadSettings(args);
   if (!settings.ok()) return Fail(settings.status());
   LogOptions log_options;
@@ -42,17 +48,39 @@ int Serve(std::span<const char* const> args) {
   Server server(*std::move(settings), **log);
   const absl::Status started = server.Start();
   if (!started.ok()) return Fail(started);
-  signals.Start([&](int number) {
+  ServiceWatch watch(manager, server);
+  const auto on_signal = [&](int number) {
     if (number == SIGHUP) {
+      watch.NoteReload();
       server.Reload();
     } else {
       server.Terminate();
+      watch.NoteTermination();
     }
-  });
+  };
+  if (manager.listens()) {
+    signals.Start(on_signal, ServiceWatch::kTick, [&] { watch.Tick(); });
+  } else {
+    signals.Start(on_signal);
+  }
+  manager.Ready(server.StatusLine());
   const bool clean = server.Wait();
   signals.Stop();  // before what it calls is gone
   (*log)->Info("stopped");
   return clean ? 0 : 1;
+}
+
+int RunContainer(std::span<const char* const> args) {
+  std::vector<absl::Status> errors;
+  SettingOrigins origins;
+  if (!LoadSettings(args, origins, errors)) return Fail(errors.front());
+  const auto task = ChooseContainerTask(origins);
+  if (!task.ok()) return Fail(task.status());
+  if (*task == ContainerTask::kServe) return Serve(args);
+  std::puts(
+      "No backend is set (TLSPOST_BACKEND=HOST:PORT, or a settings file at "
+      "/etc/tlspost/tlspost.toml), so this is the demonstration.\n");
+  return RunDemo({});
 }
 
 int Main(std::span<const char* const> args) {
@@ -66,13 +94,16 @@ int Main(std::span<const char* const> args) {
   if (command == "import-postfix") return RunImportPostfix(args.subspan(2));
   if (command == "demo") return RunDemo(args.subspan(2));
   if (command == "check") return RunCheck(args.subspan(2));
+  if (command == "healthcheck") return RunHealthcheck(args.subspan(2));
+  if (command == "container") return RunContainer(args.subspan(2));
   if (command == "serve") return Serve(args.subspan(2));
   if (command.empty() || command.starts_with('-')) {
     return Serve(args.subspan(1));
   }
   std::fprintf(stderr,
                "tlspost: unknown command \"%s\"; the commands are serve, "
-               "check, import-postfix and demo, and --help tells more\n",
+               "check, import-postfix, healthcheck, container and demo, and "
+               "--help tells more\n",
                args[1]);
   return 2;
 }

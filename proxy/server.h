@@ -49,12 +49,21 @@ class Server {
   // SIGHUP: loads certificates and keys again. Any thread; does not wait.
   void Reload();
 
+  // Reloads that have ended, well or not; changes once for each Reload.
+  int64_t reloads_ended() const;
+
   // SIGTERM: drains every worker; a second call ends the process at once. Any
   // thread.
   void Terminate();
 
   // Waits until all workers have ended. True: nothing was cut off.
   bool Wait();
+
+  // Whether each worker that serves has done a turn within a second. Any thread
+  // but theirs, once started.
+  bool WorkersAnswer();
+  // How it goes, in a line for a person. Any thread, once started.
+  std::string StatusLine() const;
 
   // The counters of all workers, summed; after Wait.
   Counters TotalCounters() const;

@@ -6,6 +6,7 @@
 
 #include "proxy/import/postfix_table.h"
 #include "proxy/metrics.h"
+#include "proxy/settings_man.h"
 #include "proxy/settings_table.h"
 
 namespace tlspost {
@@ -18,7 +19,8 @@ constexpr std::string_view kUsage =
 
 Usage:
   tlspost [serve] [--config=FILE] [--name=value]...
-      Accepts mail and passes it on. The command line wins over the file.
+      Accepts mail and passes it on. The command line wins over the
+      environment, and that over the file.
   tlspost check [--config=FILE] [--name=value]... [--json] [--strict]
       Looks at all that can be known before serving: settings, certificates,
       ports, limits, backends. A line for each, OK, NOTE, WARN or FAIL; exit
@@ -28,11 +30,19 @@ Usage:
       Prints the settings that correspond to a Postfix's, for --config=FILE.
   tlspost demo [--keep]
       Shows the whole way of a message, with nothing to set up.
+  tlspost healthcheck [--config=FILE] [--name=value]...
+      Whether the tlspost with these settings greets at all its addresses;
+      exit status 0 or 1.
+  tlspost container [--config=FILE] [--name=value]...
+      What the image does by itself: serve, or without any setting demo.
   tlspost --help
 
 Values: durations have a unit (500ms, 30s, 5m, 1h), sizes are bytes or have
 one (64k, 10M, 1G), switches take yes or no. A setting marked "repeatable" may
 be given several times; in the file it is a list.
+
+In the environment a setting is TLSPOST_ and its name in capitals, and a list
+is parted by commas: TLSPOST_BACKEND=mail:25. TLSPOST_CONFIG=FILE is --config.
 )";
 
 // Tables come last: in TOML all keys behind one belong to it.
@@ -112,6 +122,8 @@ std::string Code(std::string_view text) {
 
 }  // namespace
 
+std::string_view UsageText() { return kUsage; }
+
 std::string FormatHelp() {
   const Settings defaults;
   std::string help(kUsage);
@@ -185,6 +197,8 @@ std::optional<std::string> FindPrintout(std::string_view option) {
   if (option == "--print-settings-table") return FormatSettingsTable() + "\n";
   if (option == "--print-metrics-table") return FormatMetricsTable() + "\n";
   if (option == "--print-postfix-table") return FormatPostfixTable() + "\n";
+  if (option == "--print-man-command") return FormatCommandManual();
+  if (option == "--print-man-settings") return FormatSettingsManual();
   return std::nullopt;
 }
 

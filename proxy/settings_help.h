@@ -12,6 +12,10 @@
 
 namespace tlspost {
 
+// The commands, one after the other, and how values are written; the lines that
+// name a command begin with "  tlspost", what it does is indented further.
+std::string_view UsageText();
+
 // --help: how to call the program, then every setting by group.
 std::string FormatHelp();
 
@@ -26,8 +30,8 @@ inline constexpr std::string_view kSettingsTableEnd = "<!-- settings:end -->";
 std::string FormatSettingsTable();
 
 // The text that `option` (--help, --print-sample, --print-settings-table,
-// --print-metrics-table, --print-postfix-table) asks for, which main prints
-// instead of serving.
+// --print-metrics-table, --print-postfix-table, --print-man-command,
+// --print-man-settings) asks for, which main prints instead of serving.
 std::optional<std::string> FindPrintout(std::string_view option);
 
 }  // namespace tlspost

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include <cerrno>
 #include <utility>
 
 namespace tlspost {
@@ -34,6 +35,27 @@ void SignalWatcher::Start(std::function<void(int)> on_signal) {
     int number = 0;
     while (sigwait(&set, &number) == 0 && number != kStopSignal) {
       on_signal(number);
+    }
+  });
+}
+
+void SignalWatcher::Start(std::function<void(int)> on_signal,
+                          std::chrono::milliseconds interval,
+                          std::function<void()> on_tick) {
+  const timespec wait = {
+      .tv_sec = interval.count() / 1000,
+      .tv_nsec = interval.count() % 1000 * 1'000'000,
+  };
+  thread_ = std::thread([set = set_, wait, on_signal = std::move(on_signal),
+                         on_tick = std::move(on_tick)] {
+    while (true) {
+      const int number = sigtimedwait(&set, nullptr, &wait);
+      if (number == kStopSignal) return;
+      if (number > 0) {
+        on_signal(number);
+      } else if (errno == EAGAIN) {
+        on_tick();
+      }
     }
   });
 }

@@ -7,6 +7,7 @@
 #ifndef TLSPOST_PROXY_SIGNALS_H_
 #define TLSPOST_PROXY_SIGNALS_H_
 
+#include <chrono>
 #include <csignal>
 #include <functional>
 #include <thread>
@@ -24,6 +25,9 @@ class SignalWatcher {
 
   // Calls `on_signal(number)` for each signal from now on.
   void Start(std::function<void(int)> on_signal);
+  // The same, and `on_tick()` when there was none for `interval`.
+  void Start(std::function<void(int)> on_signal,
+             std::chrono::milliseconds interval, std::function<void()> on_tick);
 
  private:
   sigset_t set_;

@@ -1,11 +1,15 @@
 // The settings by themselves.
 
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "proxy/check/check.h"
 #include "proxy/config.h"
+#include "proxy/environment.h"
 
 namespace tlspost {
 namespace {
@@ -13,17 +17,26 @@ namespace {
 // What was read, for the line that says that it is good.
 std::string SourceOf(std::span<const char* const> args) {
   constexpr std::string_view kConfig = "--config=";
-  std::string source;
+  const std::vector<Variable> variables = OurVariables();
+  std::string file = ConfigFileOf(variables);
+  const size_t in_environment =
+      static_cast<size_t>(std::count_if(
+          variables.begin(), variables.end(),
+          [](const Variable& variable) { return !IsServiceLink(variable); })) -
+      (file.empty() ? 0 : 1);
   size_t options = 0;
   for (const std::string_view arg : args) {
     if (arg.starts_with(kConfig)) {
-      source = arg.substr(kConfig.size());
+      file = arg.substr(kConfig.size());
     } else {
       ++options;
     }
   }
-  if (options == 0) return source.empty() ? "defaults" : source;
-  return source.empty() ? "command line" : source + " and command line";
+  std::vector<std::string> sources;
+  if (!file.empty()) sources.push_back(file);
+  if (in_environment > 0) sources.emplace_back("environment");
+  if (options > 0) sources.emplace_back("command line");
+  return sources.empty() ? "defaults" : absl::StrJoin(sources, " and ");
 }
 
 }  // namespace

@@ -22,7 +22,12 @@ HOSTNAME = "mx.test"
 
 def environment():
     """The test's environment with strict sanitizers."""
-    settings = dict(os.environ)
+    # What builds and tests are told by would be settings of the proxy.
+    settings = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TLSPOST_")
+    }
     settings["ASAN_OPTIONS"] = "detect_stack_use_after_return=1:exitcode=86"
     settings[
         "UBSAN_OPTIONS"
@@ -30,7 +35,7 @@ def environment():
     return settings
 
 
-def _dies_with_us():
+def dies_with_us():
     """Command prefix that ends the child should this process be killed."""
     if shutil.which("setpriv") is None:
         return []
@@ -43,7 +48,7 @@ def run(*arguments, timeout=30, preexec_fn=None, variables=None):
     variables are added to its environment.
     """
     result = subprocess.run(
-        _dies_with_us() + [binary] + list(arguments),
+        dies_with_us() + [binary] + list(arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env={**environment(), **(variables or {})},
@@ -95,7 +100,7 @@ class Proxy:
         ) as log:
             self.log_path = log.name
             self.process = subprocess.Popen(
-                _dies_with_us() + self.command,
+                dies_with_us() + self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
