@@ -97,12 +97,17 @@ def check(test, outcomes):
 
 
 class Traffic:
-    """Clients that send one message after another and note each outcome."""
+    """Clients that send one message after another and note each outcome.
 
-    def __init__(self, port, context):
+    mails: how many a client sends before it leaves and comes again; None: all.
+    """
+
+    def __init__(self, port, context, mails=None):
         self.port = port
         self.context = context
+        self.mails = mails
         self.outcomes = {}
+        self.turned_away = []  # how sessions ended that never came to a mail
         self.sent_at = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -121,6 +126,14 @@ class Traffic:
         for thread in self._threads:
             thread.join(40)
 
+    @staticmethod
+    def _leave(client):
+        """QUIT, whatever comes of it: all mails have been answered."""
+        try:
+            client.quit()
+        except (OSError, smtpclient.Closed):
+            pass
+
     def _note(self, sender, outcome, detail=""):
         with self._lock:
             assert sender not in self.outcomes
@@ -138,12 +151,15 @@ class Traffic:
                     "helo-%d.test" % number,
                     source="127.0.3.%d" % (1 + number),
                 )
-            except (OSError, smtpclient.Closed, AssertionError):
+            except (OSError, smtpclient.Closed, AssertionError) as error:
                 # A refused connection or 421 is no message's outcome.
+                with self._lock:
+                    self.turned_away.append(repr(error))
                 time.sleep(0.05)
                 continue
             with client:
-                while not self._stop.is_set():
+                last = None if self.mails is None else turn + self.mails
+                while not self._stop.is_set() and turn != last:
                     turn += 1
                     sender = "m-%d-%d@sender.test" % (number, turn)
                     outcome, detail = send_one(client, sender)
@@ -151,3 +167,5 @@ class Traffic:
                     if outcome != "sent":
                         time.sleep(0.02)
                         break
+                else:
+                    self._leave(client)
