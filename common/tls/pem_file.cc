@@ -79,7 +79,11 @@ std::string PermissionProblem(const std::string& title, std::string_view secret,
   const std::string real = WithLinkTarget(path);
   const std::string shown =
       real == path ? title : title + " (a link to " + real + ")";
-  if ((facts.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+  // A service that is not root reads root's keys as a member of a group, as
+  // Debian's ssl-cert.
+  const bool by_group = facts.st_uid == 0 && geteuid() != 0;
+  const mode_t allowed = by_group ? S_IRGRP : 0;
+  if ((facts.st_mode & (S_IRWXG | S_IRWXO) & ~allowed) != 0) {
     return absl::StrFormat(
         "%s holds %s and is open to its group or to everybody (mode %04o); "
         "close it with: chmod 600 %s",

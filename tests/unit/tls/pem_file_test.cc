@@ -2,6 +2,7 @@
 
 #include "common/tls/pem_file.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -92,6 +93,30 @@ TEST(ReadPemFile, NotesThatOthersMayReadAFile) {
                   " holds a private key and is open to its group or to "
                   "everybody (mode " +
                   octal + "); close it with: chmod 600 " + path);
+  }
+}
+
+TEST(ReadPemFile, ItsGroupMayReadAFileOfRootsWhoIsNotUs) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root may become somebody else";
+  constexpr gid_t kGroup = 4242;
+  const TemporaryFolder folder;
+  const std::string directory = folder.Path("");
+  ASSERT_EQ(chmod(directory.c_str(), 0755), 0);
+  const auto problem_as_member = [&](mode_t mode) {
+    const std::string path = folder.Write("key.pem", "x", mode);
+    EXPECT_EQ(chown(path.c_str(), 0, kGroup), 0);
+    EXPECT_EQ(setegid(kGroup), 0);
+    EXPECT_EQ(seteuid(4242), 0);
+    const auto pem = ReadPemFile("key file", path);
+    EXPECT_EQ(seteuid(0), 0);
+    EXPECT_EQ(setegid(0), 0);
+    EXPECT_TRUE(pem.ok()) << MessageOf(pem.status());
+    return pem.ok() ? pem->permission_problem : "unread";
+  };
+  EXPECT_EQ(problem_as_member(0640), "");
+  for (const mode_t mode : {0644, 0660}) {
+    EXPECT_THAT(problem_as_member(mode),
+                testing::HasSubstr("open to its group or to everybody"));
   }
 }
 
