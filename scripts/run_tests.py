@@ -1,9 +1,10 @@
 """Runs lint, builds and tests, and counts them; called by scripts/test.
 
-Stages, in order: lint; clang++ with AddressSanitizer and
-UndefinedBehaviorSanitizer (unit and simulation tests); g++, as it is shipped
-(the same tests); fuzz (a minute of libFuzzer); end to end, with clang's
-sanitized binary. The end-to-end tests wait more than they work: they run while
+Stages, in order: lint; machine (what is shipped beside the program, as far as
+reading tells; scripts/test-machine builds and runs it); clang++ with
+AddressSanitizer and UndefinedBehaviorSanitizer (unit and simulation tests);
+g++, as it is shipped (the same tests); fuzz (a minute of libFuzzer); end to
+end, with clang's sanitized binary. The end-to-end tests wait more than they work: they run while
 g++ and the fuzzers do, which give way to them, and are shown at the end. A
 stage whose build failed is counted as one failure and the others go on.
 """
@@ -127,6 +128,10 @@ def lint(result, _):
     Counted(["scripts/lint"]).finish(result)
 
 
+def machine(result, _):
+    Counted(["tests/machine/run", "--quick"]).finish(result)
+
+
 def clang(result, _):
     build_and_test("clang", result)
 
@@ -155,8 +160,10 @@ def end_to_end(result, running):
     running.finish(result)
 
 
-STAGES = {"lint": lint, "clang": clang, "gcc": gcc, "fuzz": fuzz,
-          "e2e": end_to_end}
+STAGES = {"lint": lint, "machine": machine, "clang": clang, "gcc": gcc,
+          "fuzz": fuzz, "e2e": end_to_end}
+# The end-to-end tests' binary is there behind these.
+BEFORE_BINARY = ("lint", "machine", "clang")
 
 
 def print_summary(results, left_out):
@@ -188,7 +195,8 @@ def main():
     results = []
     running = None
     for name, stage in STAGES.items():
-        if name not in ("lint", "clang") and running is None and "e2e" in chosen:
+        if (name not in BEFORE_BINARY and running is None
+                and "e2e" in chosen):
             running = start_end_to_end()
         if name not in chosen:
             continue

@@ -153,6 +153,17 @@ class ReplicasUnderLoadTest(ReplicasCase):
         self.assertEqual(load.turned_away, [])
         self.assertEqual(set(numbers), {"sent"})
 
+    def test_a_drain_that_the_balancer_is_not_told_of(self):
+        """Clients may hear 421, and no mail is in doubt."""
+
+        def terminate():
+            self.replicas["two"].terminate()
+            self.assertEqual(self.replicas["two"].wait(20), 0)
+
+        _, numbers = self.under_load(terminate, mails=None)
+        self.assertLessEqual(set(numbers), {"sent", "refused", "unsent"})
+        self.assertLess(numbers["refused"] + numbers["unsent"], traffic.CLIENTS)
+
     def test_only_its_own_clients_see_that_one_dies(self):
         def kill():
             self.replicas["two"].kill()
