@@ -120,6 +120,25 @@ TEST(Pool, SaysThatABackendHearsOfNoClient) {
   });
 }
 
+// It takes no HELO in XCLIENT, so it hears one after each; and a reply to HELO
+// lists nothing, XCLIENT neither.
+TEST(Pool, AReplyToHeloSaysNothingOfReuse) {
+  ForEachWorld(10, [](uint64_t number) {
+    WorldOptions options = ForReuse(number);
+    options.sink.xclient_attributes = "NAME ADDR PROTO PORT";
+    World world(std::move(options));
+    for (int i = 0; i < 4; ++i) {
+      ClientPlan plan = MakeClient(i, 1);
+      plan.esmtp = i % 2 != 0;
+      plan.start_after = i * 10s;
+      world.AddClient(std::move(plan));
+    }
+    EXPECT_EQ(world.Run(), "");
+    EXPECT_EQ(world.backend_connections(), 1);
+    EXPECT_FALSE(world.LogHas("takes one XCLIENT per connection"));
+  });
+}
+
 TEST(Pool, KeepsWarmSpares) {
   ForEachWorld(20, [](uint64_t number) {
     WorldOptions options = ForReuse(number);
