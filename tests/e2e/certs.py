@@ -65,8 +65,10 @@ class Certificates:
         self.folder = tempfile.mkdtemp(prefix="tlspost-e2e-certs-")
         open(self.path("index.txt"), "w", encoding="ascii").close()
         self._configure(_NAMES)
-        self._make("root", _ECDSA, "authority")
-        self._make("intermediate", _ECDSA, "authority", "root")
+        self._make("root", _ECDSA, "authority", days=_AUTHORITY_DAYS)
+        self._make(
+            "intermediate", _ECDSA, "authority", "root", days=_AUTHORITY_DAYS
+        )
         self._make("rsa", _RSA, "server", "intermediate")
         self._make("ecdsa", _ECDSA, "server", "intermediate")
         for name in ("rsa", "ecdsa"):
@@ -217,7 +219,7 @@ class Certificates:
         today = datetime.datetime.now(datetime.timezone.utc)
         start, end = (
             (today + datetime.timedelta(days=each)).strftime("%Y%m%d%H%M%SZ")
-            for each in (days or _AUTHORITY_DAYS)
+            for each in (days or (-1, 2))
         )
         # `openssl ca` because it alone takes any dates, also past ones.
         self._openssl(
