@@ -13,7 +13,9 @@ import unittest
 import debian_root
 import unit_file
 
-SUITES = ("bookworm", "trixie")
+# What lintian of Debian 12 remarks and that of 13 no more: systemd is all that
+# the package starts the service by.
+_KNOWN_REMARKS = ("package-supports-alternative-init-but-no-init.d-script",)
 
 _BUILD = """
 cd /build/tlspost
@@ -121,6 +123,7 @@ class PackageCase:
             line
             for line in self.lintian.splitlines()
             if re.match(r"[EWI]: ", line)
+            and not any(known in line for known in _KNOWN_REMARKS)
         ]
         self.assertEqual(found, [])
 
