@@ -5,6 +5,7 @@
 #define TLSPOST_PROXY_ADMIN_THREAD_H_
 
 #include <future>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -24,16 +25,18 @@ class AdminThread {
   AdminThread(const AdminThread&) = delete;
   AdminThread& operator=(const AdminThread&) = delete;
 
-  // Binds `endpoints` and serves. `answer` is called on the thread. Gives the
-  // addresses bound; an error is one plain line.
+  // Binds `endpoints` and serves over `loop`. `answer` is called on the thread.
+  // Gives the addresses bound; an error is one plain line.
   absl::StatusOr<std::vector<io::Endpoint>> Start(
-      std::vector<io::Endpoint> endpoints, AdminServer::Answer answer);
+      std::unique_ptr<io::Loop> loop, std::vector<io::Endpoint> endpoints,
+      AdminServer::Answer answer);
   void Stop();
 
  private:
   using Bound = absl::StatusOr<std::vector<io::Endpoint>>;
 
-  void Run(const std::vector<io::Endpoint>& endpoints,
+  void Run(std::unique_ptr<io::Loop> loop,
+           const std::vector<io::Endpoint>& endpoints,
            const AdminServer::Answer& answer, std::promise<Bound>& bound);
 
   // Both live in Run; set when Start has returned OK, until Stop.

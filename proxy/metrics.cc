@@ -51,6 +51,10 @@ Samples BuildInfo(const MetricsSnapshot& /*snapshot*/) {
   return {{"{version=\"" TLSPOST_VERSION "\"}", 1}};
 }
 
+Samples EngineInfo(const MetricsSnapshot& snapshot) {
+  return {{absl::StrFormat("{engine=\"%s\"}", snapshot.io_engine), 1}};
+}
+
 constexpr std::string_view kCounter = "counter";
 constexpr std::string_view kGauge = "gauge";
 
@@ -62,6 +66,9 @@ constexpr std::string_view kGauge = "gauge";
 constexpr Metric kMetrics[] = {
     {"tlspost_build_info", kGauge, "1, with the version", &BuildInfo,
      "{version}"},
+    {"tlspost_io_engine", kGauge,
+     "1, with the kernel's interface in use: io_uring or epoll", &EngineInfo,
+     "{engine}"},
     {"process_start_time_seconds", kGauge, "when the process began",
      &MetricsSnapshot::start_time_s},
     {"tlspost_certificate_not_after_seconds", kGauge,

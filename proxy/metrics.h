@@ -41,6 +41,7 @@ struct MetricsSnapshot {
   TLSPOST_GAUGES(TLSPOST_DECLARE_GAUGE)
 #undef TLSPOST_DECLARE_GAUGE
 
+  std::string_view io_engine;  // io_uring or epoll
   int64_t log_lines_dropped = 0;
   int64_t start_time_s = 0;  // since 1970
   std::vector<tls::CertificateFacts> certificates;

@@ -19,7 +19,6 @@
 #include "common/base/status.h"
 #include "common/io/ares_resolver.h"
 #include "common/io/listen_socket.h"
-#include "common/io/uring.h"
 #include "proxy/server_thread.h"
 #include "proxy/startup.h"
 
@@ -127,12 +126,22 @@ absl::Status Server::FitDescriptorLimit() {
   return absl::OkStatus();
 }
 
+// Before any thread serves, so that all of them use the same engine.
+absl::Status Server::MakeLoops() {
+  auto loops = CreateServerLoops(settings_);
+  if (!loops.ok()) return InSetting("io_engine", loops.status());
+  loops_ = *std::move(loops);
+  const std::string warning = EngineWarning(loops_);
+  if (!warning.empty()) log_.Warning("io_engine: " + warning);
+  return absl::OkStatus();
+}
+
 // --- threads --------------------------------------------------------------
 
 absl::Status Server::Start() {
   for (const absl::Status& status :
        {LoadTls(), ResolveListeners(), ResolveBackends(), ResolveAdmin(),
-        FitDescriptorLimit()}) {
+        FitDescriptorLimit(), MakeLoops()}) {
     if (!status.ok()) return status;
   }
   // Behind the errors: who reads one has no eye for what is merely unwise.
@@ -167,7 +176,8 @@ absl::Status Server::Start() {
   }
   reloader_->Start(std::move(tls_.files));
   tls_ = TlsLoader::Loaded();
-  log_.Info(absl::StrFormat("ready: %d workers, backend %s", worker_count_,
+  log_.Info(absl::StrFormat("ready: %d workers over %s, backend %s",
+                            worker_count_, io::NameOf(loops_.engine),
                             absl::StrJoin(settings_.backend, ", ")));
   return absl::OkStatus();
 }
@@ -188,19 +198,15 @@ absl::Status Server::StartResolver() {
 }
 
 void Server::RunWorker(Thread& thread, size_t number) {
-  auto loop = io::CreateUringLoop(io::UringOptions());
-  if (!loop.ok()) {
-    thread.listening.set_value(loop.status());
-    return;
-  }
-  Worker worker(**loop, *shared_, std::move(tls_.workers[number]),
+  const std::unique_ptr<io::Loop> loop = std::move(loops_.loops[number]);
+  Worker worker(*loop, *shared_, std::move(tls_.workers[number]),
                 absl::StrFormat("%s%02X", instance_, number));
   const absl::Status listening = worker.Listen(listen_);
   if (listening.ok()) {
     thread.listening_on = worker.listening();
     const std::lock_guard<std::mutex> lock(thread.mutex);
     thread.worker = &worker;
-    thread.loop = loop->get();
+    thread.loop = loop.get();
   }
   thread.listening.set_value(listening);
   if (!listening.ok() || !thread.go.get_future().get()) {
@@ -209,7 +215,7 @@ void Server::RunWorker(Thread& thread, size_t number) {
     return;
   }
   worker.Start();
-  (*loop)->Run();
+  loop->Run();
   const std::lock_guard<std::mutex> lock(thread.mutex);
   thread.loop = nullptr;
   thread.counters = worker.counters();

@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "common/io/endpoint.h"
+#include "common/io/engine.h"
 #include "common/io/name_resolver.h"
 #include "common/tls/certificate_facts.h"
 #include "proxy/admin_http.h"
@@ -74,6 +75,7 @@ class Server {
   absl::Status ResolveAdmin();
   absl::Status StartResolver();
   absl::Status FitDescriptorLimit();
+  absl::Status MakeLoops();
   void UseTls(std::vector<WorkerTls> workers);
   void RunWorker(Thread& thread, size_t number);
 
@@ -94,6 +96,7 @@ class Server {
   const int64_t start_time_s_;
   TlsLoader tls_loader_;
   TlsLoader::Loaded tls_;  // until the workers run
+  io::Loops loops_;        // each until its thread has it
   std::vector<ListenAddress> listen_;
   std::vector<BackendAddress> backend_addresses_;
   std::unique_ptr<io::NameResolver> resolver_;  // its thread posts to workers

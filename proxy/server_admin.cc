@@ -63,9 +63,9 @@ absl::Status Server::StartAdmin() {
   admin_http_.AddPage("/healthz", [this] { return HealthPage(); });
   admin_http_.AddPage("/readyz", [this] { return ReadyPage(); });
   admin_ = std::make_unique<AdminThread>();
-  auto bound = admin_->Start(admin_addresses_, [this](std::string_view head) {
-    return admin_http_.Answer(head);
-  });
+  auto bound = admin_->Start(
+      std::move(loops_.loops.back()), admin_addresses_,
+      [this](std::string_view head) { return admin_http_.Answer(head); });
   if (!bound.ok()) {
     return MakeStatus(
         bound.status().code(),
@@ -123,6 +123,7 @@ MetricsSnapshot Server::Metrics() {
   snapshot.client_sessions_max = settings_.max_connections;
   snapshot.backend_connections = shared_->slots.used();
   snapshot.backend_connections_max = shared_->slots.max();
+  snapshot.io_engine = io::NameOf(loops_.engine);
   snapshot.draining = terminations_ > 0 ? 1 : 0;
   snapshot.workers = serving_workers_;
   snapshot.workers_silent = silent_workers_;

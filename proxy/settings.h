@@ -18,11 +18,13 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/io/engine_choice.h"
 #include "proxy/listener_rule.h"
 #include "proxy/tls_terms.h"
 
 namespace tlspost {
 
+using IoEngine = io::EngineChoice;
 enum class PoolMode { kTransaction, kSession };
 enum class BackendIdentity { kAuto, kXclient, kXforward, kProxy, kNone };
 enum class BackendTlsLevel { kNone, kMay, kEncrypt, kVerify };
@@ -31,6 +33,8 @@ enum class ReceivedFormat { kPostfix, kGmail };
 enum class UpstreamProxyProtocol { kNone, kHaproxy };
 
 // The words of each enum, in the order of its values.
+inline constexpr std::array<std::string_view, 3> kIoEngineWords = {
+    "auto", "io_uring", "epoll"};
 inline constexpr std::array<std::string_view, 3> kTlsSecurityLevelWords = {
     "none", "may", "encrypt"};
 inline constexpr std::array<std::string_view, 2> kPoolModeWords = {
@@ -46,6 +50,9 @@ inline constexpr std::array<std::string_view, 2> kReceivedFormatWords = {
 inline constexpr std::array<std::string_view, 2> kUpstreamProxyProtocolWords = {
     "none", "haproxy"};
 
+constexpr std::span<const std::string_view> WordsOf(IoEngine) {
+  return kIoEngineWords;
+}
 constexpr std::span<const std::string_view> WordsOf(TlsSecurityLevel) {
   return kTlsSecurityLevelWords;
 }

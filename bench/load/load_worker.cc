@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "bench/measure/clock.h"
-#include "common/io/uring.h"
+#include "common/io/engine.h"
 
 namespace tlspost::load {
 namespace {
@@ -132,9 +132,9 @@ absl::StatusOr<std::unique_ptr<io::Loop>> LoadWorker::MakeLoop() const {
        i += step) {
     sources.push_back(plan_.sources[i]);
   }
-  io::UringOptions options;
+  io::LoopOptions options;
   options.connect_from = sources;
-  return io::CreateUringLoop(options);
+  return io::CreateLoop(io::EngineChoice::kAuto, options);
 }
 
 absl::StatusOr<std::shared_ptr<tls::TlsContext>> LoadWorker::MakeTls() const {

@@ -2,8 +2,8 @@
 //
 // Time, randomness, the network and the order in which coroutines run come
 // only through a Loop, so that a session, a pool or a whole worker runs the
-// same over io_uring (UringLoop), in the simulation (tests/sim), and over any
-// readiness loop that implements these few virtual calls.
+// same over io_uring (UringLoop), over epoll (EpollLoop) and in the simulation
+// (tests/sim).
 //
 // A loop belongs to one thread. Work proceeds in turns: completions are
 // collected, deadlines fire, then what became ready runs. Now() is constant

@@ -2,7 +2,6 @@
 
 #include "common/io/uring_socket.h"
 
-#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,31 +14,6 @@
 #include "common/base/check.h"
 
 namespace tlspost::io {
-namespace {
-
-absl::Status PeerError(int error) {
-  return absl::UnavailableError(strerror(error));
-}
-
-Endpoint EndpointBy(int (*ask)(int, sockaddr*, socklen_t*), int fd) {
-  sockaddr_storage storage = {};
-  socklen_t length = sizeof(storage);
-  if (ask(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) {
-    return Endpoint();
-  }
-  return Endpoint::FromSockaddr(reinterpret_cast<sockaddr*>(&storage), length);
-}
-
-// Replies are small and written whole: waiting for more to send only delays.
-void DisableNagle(int fd) {
-  const int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
-
-}  // namespace
-
-Endpoint LocalEndpoint(int fd) { return EndpointBy(getsockname, fd); }
-Endpoint PeerEndpoint(int fd) { return EndpointBy(getpeername, fd); }
 
 // --- UringSocket ----------------------------------------------------------
 

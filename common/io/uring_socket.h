@@ -88,10 +88,6 @@ class UringListener final : public Listener {
   Accepting* accepting_;  // deletes itself when the kernel has given it up
 };
 
-// The endpoint that getsockname or getpeername tells of `fd`.
-Endpoint LocalEndpoint(int fd);
-Endpoint PeerEndpoint(int fd);
-
 }  // namespace tlspost::io
 
 #endif  // TLSPOST_COMMON_IO_URING_SOCKET_H_

@@ -37,13 +37,16 @@ def _dies_with_us():
     return ["setpriv", "--pdeathsig", "KILL"]
 
 
-def run(*arguments, timeout=30, preexec_fn=None, variables=None):
+def run(
+    *arguments, timeout=30, preexec_fn=None, variables=None, program=None
+):
     """Runs `tlspost arguments...` to its end: a CompletedProcess.
 
-    variables are added to its environment.
+    variables are added to its environment; program is another place of the
+    binary.
     """
     result = subprocess.run(
-        _dies_with_us() + [binary] + list(arguments),
+        _dies_with_us() + [program or binary] + list(arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env={**environment(), **(variables or {})},
@@ -85,11 +88,15 @@ def settings_for(port, backend, certificates, **changes):
 
 
 class Proxy:
-    """A running tlspost on 127.0.0.1:port; stop() checks how it ends."""
+    """A running tlspost on 127.0.0.1:port; stop() checks how it ends.
 
-    def __init__(self, port, arguments):
+    preexec_fn is called in its process before it is; program is another place
+    of the binary.
+    """
+
+    def __init__(self, port, arguments, preexec_fn=None, program=None):
         self.port = port
-        self.command = [binary] + arguments
+        self.command = [program or binary] + arguments
         with tempfile.NamedTemporaryFile(
             prefix="tlspost-e2e-", suffix=".log", delete=False
         ) as log:
@@ -100,6 +107,7 @@ class Proxy:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment(),
+                preexec_fn=preexec_fn,
             )
         try:
             util.wait_until(

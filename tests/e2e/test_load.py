@@ -4,6 +4,7 @@ Both run from the build that the tested tlspost comes from.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import unittest
 
 import case
 import proxy
+import seccomp
 import util
 
 _SECONDS = 80
@@ -33,7 +35,7 @@ def _tool(name):
 class _Sink:
     """A running tlspost-sink."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, preexec_fn=None):
         self.process = subprocess.Popen(
             [
                 _tool("tlspost-sink"),
@@ -45,6 +47,7 @@ class _Sink:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=proxy.environment(),
+            preexec_fn=preexec_fn,
             text=True,
         )
         line = self.process.stdout.readline()
@@ -67,10 +70,11 @@ class _Sink:
 
 class LoadTest(case.Case):
     seconds = 200
+    preexec_fn = None  # of both instruments
 
     @contextlib.contextmanager
     def sink(self, *options):
-        running = _Sink(*options)
+        running = _Sink(*options, preexec_fn=self.preexec_fn)
         try:
             yield running
         finally:
@@ -93,6 +97,7 @@ class LoadTest(case.Case):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=proxy.environment(),
+                preexec_fn=self.preexec_fn,
                 timeout=_SECONDS,
                 text=True,
             )
@@ -129,6 +134,18 @@ class LoadTest(case.Case):
         self.assertEqual(results["phases"]["content"]["count"], 300)
         self.assertEqual(results["phases"]["rcpt"]["count"], 600)
         self.assertIn("each accepted message was taken once", text)
+
+    def test_both_do_without_io_uring(self):
+        self.preexec_fn = seccomp.refuse(seccomp.IO_URING_SETUP, errno.EPERM)
+        status, results, text = self.load_through_proxy(
+            ["--workers=2"],
+            "--count=60",
+            "--messages=3",
+            "--clients=10",
+            "--threads=2",
+        )
+        self.assertEqual(status, 0, text)
+        self.assertEqual(results["verify"]["accepted"], 60, text)
 
     def test_bdat_and_resumption_over_implicit_tls_are_proved(self):
         with self.sink() as sink:

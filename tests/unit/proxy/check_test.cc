@@ -118,7 +118,7 @@ TEST(CheckMachine, LooksAtPortsLimitsAndTheLog) {
   EXPECT_THAT(findings,
               Contains(Is(Verdict::kFail, "log_file", "/nowhere/log")));
   EXPECT_THAT(findings, Contains(Is(Verdict::kOk, "open files", "10")));
-  EXPECT_THAT(findings, Contains(Is(Verdict::kOk, "io_uring", "1 workers")));
+  EXPECT_THAT(findings, Contains(Is(Verdict::kOk, "io_engine", "1 workers")));
   EXPECT_THAT(findings, Contains(Field(&Finding::thing, "clock")));
 }
 

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/io/engine.h"
 #include "common/io/task_group.h"
-#include "common/io/uring.h"
 #include "common/io/wait_queue.h"
 #include "tests/sim/sim_loop.h"
 
@@ -378,7 +378,8 @@ void Hammer(int max, int workers, int clients, int uses) {
   for (int i = 0; i < workers; ++i) {
     threads.emplace_back([&] {
       auto loop =
-          io::CreateUringLoop({.submission_entries = 64, .receive_buffers = 8});
+          io::CreateLoop(io::EngineChoice::kAuto,
+                         {.submission_entries = 64, .receive_buffers = 8});
       ASSERT_TRUE(loop.ok());
       {
         HammeringWorker worker(budget, **loop, in_use, max);
