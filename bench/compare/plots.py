@@ -5,7 +5,15 @@ import math
 import os
 
 _WIDTH, _LEFT, _RIGHT = 760, 210, 90
-_COLOURS = ("#1b6ca8", "#5fa8d3", "#d1495b", "#edae49", "#66a182", "#8d6a9f")
+_COLOURS = (
+    "#1b6ca8",
+    "#5fa8d3",
+    "#0b3954",
+    "#d1495b",
+    "#edae49",
+    "#66a182",
+    "#8d6a9f",
+)
 _STYLE = (
     "text{font:12px sans-serif;fill:#222}.title{font-weight:bold;"
     "font-size:13px}.axis{stroke:#bbb;stroke-width:1}"

@@ -91,7 +91,7 @@ def _head(results):
     versions = ", ".join(
         "%s %s" % (name, version)
         for name, version in results["versions"].items()
-        if name != "tlspost, implicit TLS"
+        if name not in ("tlspost, implicit TLS", "tlspost over epoll")
     )
     text = (
         "%s UTC, %d minutes: %s, %d cores, Linux %s, %s; %s. Median (lowest to "

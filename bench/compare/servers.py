@@ -195,6 +195,7 @@ class Server:
 
 class Tlspost(Server):
     name = "tlspost"
+    engine = "io_uring"
     _program = os.path.join(BUILD, "proxy", "tlspost")
 
     def command(self):
@@ -207,6 +208,7 @@ class Tlspost(Server):
             "--tls_cert_file=" + self.certificate.cert,
             "--tls_key_file=" + self.certificate.key,
             "--workers=1",
+            "--io_engine=" + self.engine,
             "--max_connections=100000",
             "--peername_lookup=no",
             "--log_file=" + os.path.join(self.folder, "log"),
@@ -232,6 +234,13 @@ class Tlspost(Server):
 class TlspostImplicit(Tlspost):
     name = "tlspost, implicit TLS"
     tls = "implicit"
+
+
+class TlspostEpoll(Tlspost):
+    """What it costs where io_uring is refused."""
+
+    name = "tlspost over epoll"
+    engine = "epoll"
 
 
 _NGINX = """\
@@ -539,7 +548,15 @@ class PostfixFilter(Server):
         return postfix.locate().version()
 
 
-ALL = (Tlspost, TlspostImplicit, Nginx, Haproxy, Stunnel, PostfixFilter)
+ALL = (
+    Tlspost,
+    TlspostImplicit,
+    TlspostEpoll,
+    Nginx,
+    Haproxy,
+    Stunnel,
+    PostfixFilter,
+)
 
 
 def remove(folder):
