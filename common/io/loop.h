@@ -44,6 +44,8 @@ struct ListenOptions {
   int backlog = 4096;
   // Several loops bind the same address and the kernel spreads the clients.
   bool reuse_port = true;
+  // A listening socket to take over instead of binding one; -1: there is none.
+  int socket = -1;
 };
 
 class Loop {

@@ -152,6 +152,9 @@ void UringLoop::CancelConnect(ConnectOp& op) {
 
 absl::StatusOr<std::unique_ptr<Listener>> UringLoop::Listen(
     const Endpoint& endpoint, const ListenOptions& options) {
+  if (options.socket >= 0) {
+    return std::make_unique<UringListener>(*this, options.socket);
+  }
   const absl::StatusOr<int> fd = OpenListenSocket(endpoint, options);
   if (!fd.ok()) return fd.status();
   return std::make_unique<UringListener>(*this, *fd);

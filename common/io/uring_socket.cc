@@ -3,6 +3,7 @@
 #include "common/io/uring_socket.h"
 
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -183,6 +184,18 @@ class UringListener::Accepting final : public Completion {
                                    SOCK_CLOEXEC);
   }
 
+  // Gives the listener what `queue` says, and then its end.
+  void Close(Listener::Queue queue) {
+    closing_ = true;
+    queue_ = queue;
+    if (armed_) {
+      loop_.Cancel(this);
+    } else {
+      End();
+    }
+  }
+
+  // There is no listener any more.
   void Abandon() {
     listener_ = nullptr;
     if (armed_) {
@@ -193,13 +206,19 @@ class UringListener::Accepting final : public Completion {
   }
 
  private:
-  ~Accepting() { close(fd_); }
+  // Clients that come while the queue is emptied are in it as well; there is an
+  // end to that.
+  static constexpr int kMostHandedOut = 65536;
+
+  ~Accepting() {
+    if (fd_ >= 0) close(fd_);
+  }
 
   void OnCompletion(int result, uint32_t flags) override {
     if ((flags & IORING_CQE_F_MORE) == 0) armed_ = false;
     if (result >= 0) {
       HandOut(result);
-    } else if (listener_ != nullptr && result != -ECANCELED &&
+    } else if (listener_ != nullptr && !closing_ && result != -ECANCELED &&
                result != -ECONNABORTED) {
       listener_->Deliver(absl::ResourceExhaustedError(
           absl::StrFormat("accept: %s", strerror(-result))));
@@ -208,8 +227,29 @@ class UringListener::Accepting final : public Completion {
     if (armed_) return;
     if (listener_ == nullptr) {
       delete this;
-    } else if (!listener_->closed()) {
+    } else if (closing_) {
+      End();
+    } else {
       Start();
+    }
+  }
+
+  void End() {
+    if (fd_ < 0) return;
+    if (queue_ == Listener::Queue::kHandOut) EmptyQueue();
+    close(fd_);
+    fd_ = -1;
+    listener_->Ended();
+  }
+
+  // Nobody else accepts here, so what poll has seen is there.
+  void EmptyQueue() {
+    for (int i = 0; i < kMostHandedOut; ++i) {
+      pollfd waiting = {.fd = fd_, .events = POLLIN, .revents = 0};
+      if (poll(&waiting, 1, /*timeout=*/0) <= 0) return;
+      const int fd = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+      if (fd < 0) return;
+      HandOut(fd);
     }
   }
 
@@ -230,29 +270,24 @@ class UringListener::Accepting final : public Completion {
   }
 
   UringLoop& loop_;
-  const int fd_;
+  int fd_;  // -1: closed
   UringListener* listener_;
   bool armed_ = false;
+  bool closing_ = false;
+  Listener::Queue queue_ = Listener::Queue::kHandOut;
 };
 
 UringListener::UringListener(UringLoop& loop, int fd)
     : Listener(loop), accepting_(new Accepting(loop, fd, *this)) {}
 
-UringListener::~UringListener() {
-  Close();
-  if (accepting_ != nullptr) accepting_->Abandon();
-}
+UringListener::~UringListener() { accepting_->Abandon(); }
 
 Endpoint UringListener::local() const {
-  TLSPOST_REQUIRE(accepting_ != nullptr);
   return LocalEndpoint(accepting_->fd());
 }
 
 void UringListener::StartAccepting() { accepting_->Start(); }
 
-void UringListener::DoClose() {
-  accepting_->Abandon();
-  accepting_ = nullptr;
-}
+void UringListener::DoClose(Queue queue) { accepting_->Close(queue); }
 
 }  // namespace tlspost::io

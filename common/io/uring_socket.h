@@ -83,7 +83,7 @@ class UringListener final : public Listener {
  private:
   class Accepting;
   void StartAccepting() override;
-  void DoClose() override;
+  void DoClose(Queue queue) override;
 
   Accepting* accepting_;  // deletes itself when the kernel has given it up
 };
