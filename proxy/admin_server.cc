@@ -36,12 +36,15 @@ AdminServer::AdminServer(io::Loop& loop, Answer answer)
       accepting_(loop),
       stop_task_(loop) {}
 
-absl::Status AdminServer::Listen(const std::vector<io::Endpoint>& endpoints) {
+absl::Status AdminServer::Listen(const std::vector<io::Endpoint>& endpoints,
+                                 std::vector<io::Descriptor> sockets) {
   io::ListenOptions options;
   options.backlog = kBacklog;
   options.reuse_port = false;
-  for (const io::Endpoint& endpoint : endpoints) {
-    auto listener = loop_.Listen(endpoint, options);
+  sockets.resize(endpoints.size());
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    options.socket = sockets[i].Release();
+    auto listener = loop_.Listen(endpoints[i], options);
     if (!listener.ok()) return listener.status();
     listeners_.push_back(*std::move(listener));
   }
@@ -119,7 +122,10 @@ void AdminServer::Stop() {
 }
 
 Task<void> AdminServer::CloseAndStop() {
-  for (const auto& listener : listeners_) listener->Close();
+  // Another process may have the same sockets.
+  for (const auto& listener : listeners_) {
+    listener->Close(io::Listener::Queue::kLeave);
+  }
   for (io::Stream* stream : open_) stream->Close();
   const io::Time deadline = loop_.Now() + kAdminUnwindTimeout;
   const bool accepting_ended = co_await accepting_.Drained(deadline);

@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "common/base/task.h"
+#include "common/io/descriptor.h"
 #include "common/io/endpoint.h"
 #include "common/io/listener.h"
 #include "common/io/loop.h"
@@ -38,8 +39,10 @@ class AdminServer {
 
   AdminServer(io::Loop& loop, Answer answer);
 
-  // Binds the listeners; nothing is accepted yet. Error: one plain line.
-  absl::Status Listen(const std::vector<io::Endpoint>& endpoints);
+  // Takes over the sockets of the endpoints, or binds those that have none;
+  // nothing is accepted yet. Error: one plain line.
+  absl::Status Listen(const std::vector<io::Endpoint>& endpoints,
+                      std::vector<io::Descriptor> sockets = {});
   // The addresses bound, with the ports that the kernel chose.
   std::vector<io::Endpoint> listening() const;
 

@@ -16,12 +16,15 @@ constexpr io::UringOptions kRing = {.submission_entries = 64,
 }  // namespace
 
 absl::StatusOr<std::vector<io::Endpoint>> AdminThread::Start(
-    std::vector<io::Endpoint> endpoints, AdminServer::Answer answer) {
+    std::vector<io::Endpoint> endpoints, AdminServer::Answer answer,
+    std::vector<io::Descriptor> sockets) {
   std::promise<Bound> bound;
   std::future<Bound> result = bound.get_future();
   thread_ = std::thread(
       [this, endpoints = std::move(endpoints), answer = std::move(answer),
-       bound = std::move(bound)]() mutable { Run(endpoints, answer, bound); });
+       sockets = std::move(sockets), bound = std::move(bound)]() mutable {
+        Run(endpoints, answer, std::move(sockets), bound);
+      });
   Bound addresses = result.get();
   if (!addresses.ok()) thread_.join();
   return addresses;
@@ -29,11 +32,12 @@ absl::StatusOr<std::vector<io::Endpoint>> AdminThread::Start(
 
 void AdminThread::Run(const std::vector<io::Endpoint>& endpoints,
                       const AdminServer::Answer& answer,
+                      std::vector<io::Descriptor> sockets,
                       std::promise<Bound>& bound) {
   auto loop = io::CreateUringLoop(kRing);
   if (!loop.ok()) return bound.set_value(loop.status());
   AdminServer server(**loop, answer);
-  const absl::Status listening = server.Listen(endpoints);
+  const absl::Status listening = server.Listen(endpoints, std::move(sockets));
   if (!listening.ok()) return bound.set_value(listening);
   loop_ = loop->get();
   server_ = &server;

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/io/descriptor.h"
 #include "common/io/endpoint.h"
 #include "common/io/loop.h"
 #include "proxy/admin_server.h"
@@ -24,17 +25,20 @@ class AdminThread {
   AdminThread(const AdminThread&) = delete;
   AdminThread& operator=(const AdminThread&) = delete;
 
-  // Binds `endpoints` and serves. `answer` is called on the thread. Gives the
-  // addresses bound; an error is one plain line.
+  // Binds `endpoints`, or takes over their `sockets`, and serves. `answer` is
+  // called on the thread. Gives the addresses bound; an error is one plain
+  // line.
   absl::StatusOr<std::vector<io::Endpoint>> Start(
-      std::vector<io::Endpoint> endpoints, AdminServer::Answer answer);
+      std::vector<io::Endpoint> endpoints, AdminServer::Answer answer,
+      std::vector<io::Descriptor> sockets = {});
   void Stop();
 
  private:
   using Bound = absl::StatusOr<std::vector<io::Endpoint>>;
 
   void Run(const std::vector<io::Endpoint>& endpoints,
-           const AdminServer::Answer& answer, std::promise<Bound>& bound);
+           const AdminServer::Answer& answer,
+           std::vector<io::Descriptor> sockets, std::promise<Bound>& bound);
 
   // Both live in Run; set when Start has returned OK, until Stop.
   io::Loop* loop_ = nullptr;

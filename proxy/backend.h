@@ -148,6 +148,7 @@ class Backend {
   BackendTarget* target = nullptr;  // where it leads to
   io::Time opened_at;
   io::Time idle_since;
+  int opening = 0;  // see BackendPool
   int uses = 0;
   // Transactions that were begun, with whatever success.
   int mails = 0;

@@ -103,7 +103,7 @@ class BackendPool final : private LeaseHome {
  public:
   // All references outlive the pool. `addresses`: at least one. `tls` may be
   // null if the settings want no TLS to them.
-  BackendPool(io::Loop& loop, const Settings& settings,
+  BackendPool(io::Loop& loop, std::shared_ptr<const Settings> settings,
               std::vector<BackendAddress> addresses,
               std::shared_ptr<tls::TlsContext> tls, SlotBudget& budget,
               BackendNotes& notes, Log& log, Counters& counters);
@@ -111,6 +111,12 @@ class BackendPool final : private LeaseHome {
 
   // For connections opened from now on.
   void UseTls(std::shared_ptr<tls::TlsContext> tls) { tls_ = std::move(tls); }
+
+  // For all that begins from now on. Connections that would be opened otherwise
+  // now, or whose backend is not among `addresses`, serve no further
+  // transaction: they close, those on loan when they come back.
+  void UseSettings(std::shared_ptr<const Settings> settings,
+                   std::vector<BackendAddress> addresses);
 
   // Begins to keep warm spares.
   void Start();
@@ -167,6 +173,7 @@ class BackendPool final : private LeaseHome {
   void GiveBackOpen(std::unique_ptr<Backend> backend) override;
   Task<void> ResetAndGiveBack(std::unique_ptr<Backend> backend);
   bool WorthKeeping(const Backend& backend) const;
+  bool IsCurrent(const Backend& backend) const;
   void Offer(std::unique_ptr<Backend> backend);
 
   // --- opening and closing (backend_pool_dial.cc) ---
@@ -216,9 +223,10 @@ class BackendPool final : private LeaseHome {
   void GiveUpIdle();
   Task<void> Maintain();
   void DropIdle();
+  void EndDial(Dialing& dialing);
 
   io::Loop& loop_;
-  const Settings& settings_;
+  std::shared_ptr<const Settings> settings_;
   BackendTargets targets_;
   std::shared_ptr<tls::TlsContext> tls_;
   BackendNotes& notes_;
@@ -237,6 +245,10 @@ class BackendPool final : private LeaseHome {
 
   Introducer introducer_;
   std::optional<smtp::EhloCapabilities> capabilities_;
+  // Changes with what OpensAlike looks at; a connection has that of its time.
+  int opening_ = 0;
+  // Whether one was opened since then.
+  bool knows_capabilities_ = false;
 
   absl::Status last_failure_;
   bool stopping_ = false;

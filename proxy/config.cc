@@ -398,6 +398,23 @@ void ReadConfigFile(std::span<const char* const> args, Settings& settings,
   ReadToml(*content, *path, settings, origins, errors);
 }
 
+// What the file and the command line say, in this order; where it stands.
+SettingOrigins ReadGiven(std::span<const char* const> args, Settings& settings,
+                         std::vector<absl::Status>& errors) {
+  SettingOrigins origins;
+  ReadConfigFile(args, settings, origins, errors);
+  CommandLine command_line(settings, origins);
+  for (const std::string_view arg : args) {
+    // FindConfigFile has seen what is no option.
+    const bool is_setting = arg.starts_with("--") && arg != "--config" &&
+                            !arg.starts_with("--config=");
+    if (!is_setting) continue;
+    absl::Status status = command_line.Apply(arg);
+    if (!status.ok()) errors.push_back(std::move(status));
+  }
+  return origins;
+}
+
 absl::Status InPlace(const SettingsProblem& problem,
                      const SettingOrigins& origins) {
   const std::string name(problem.setting);
@@ -424,17 +441,7 @@ absl::StatusOr<Settings> LoadSettings(std::span<const char* const> args) {
 std::optional<Settings> LoadSettings(std::span<const char* const> args,
                                      std::vector<absl::Status>& errors) {
   Settings settings;
-  SettingOrigins origins;
-  ReadConfigFile(args, settings, origins, errors);
-  CommandLine command_line(settings, origins);
-  for (const std::string_view arg : args) {
-    // FindConfigFile has seen what is no option.
-    const bool is_setting = arg.starts_with("--") && arg != "--config" &&
-                            !arg.starts_with("--config=");
-    if (!is_setting) continue;
-    absl::Status status = command_line.Apply(arg);
-    if (!status.ok()) errors.push_back(std::move(status));
-  }
+  const SettingOrigins origins = ReadGiven(args, settings, errors);
   // What goes with what cannot be told of values that were not understood.
   if (!errors.empty()) return std::nullopt;
   absl::Status filled = FillIn(origins, settings);
@@ -447,6 +454,13 @@ std::optional<Settings> LoadSettings(std::span<const char* const> args,
   }
   if (!errors.empty()) return std::nullopt;
   return settings;
+}
+
+std::string FindControlSocket(std::span<const char* const> args,
+                              std::vector<absl::Status>& errors) {
+  Settings settings;
+  ReadGiven(args, settings, errors);
+  return settings.control_socket;
 }
 
 absl::Status ReadSettingsText(std::string_view toml, std::string_view path,

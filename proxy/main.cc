@@ -1,5 +1,5 @@
-// The program's commands: serve (the default), check, import-postfix, demo, and
-// what is only printed.
+// The program's commands: serve (the default), check, reload, import-postfix,
+// demo, and what is only printed.
 
 #include <cstdio>
 #include <optional>
@@ -13,6 +13,7 @@
 #include "proxy/demo/demo.h"
 #include "proxy/import/import_postfix.h"
 #include "proxy/log.h"
+#include "proxy/reload_command.h"
 #include "proxy/server.h"
 #include "proxy/settings_help.h"
 #include "proxy/signals.h"
@@ -40,6 +41,7 @@ int Serve(std::span<const char* const> args) {
   if (!log.ok()) return Fail(log.status());
 
   Server server(*std::move(settings), **log);
+  server.set_read_settings([args] { return LoadSettings(args); });
   const absl::Status started = server.Start();
   if (!started.ok()) return Fail(started);
   signals.Start([&](int number) {
@@ -66,14 +68,16 @@ int Main(std::span<const char* const> args) {
   if (command == "import-postfix") return RunImportPostfix(args.subspan(2));
   if (command == "demo") return RunDemo(args.subspan(2));
   if (command == "check") return RunCheck(args.subspan(2));
+  if (command == "reload") return RunReload(args.subspan(2));
   if (command == "serve") return Serve(args.subspan(2));
   if (command.empty() || command.starts_with('-')) {
     return Serve(args.subspan(1));
   }
-  std::fprintf(stderr,
-               "tlspost: unknown command \"%s\"; the commands are serve, "
-               "check, import-postfix and demo, and --help tells more\n",
-               args[1]);
+  std::fprintf(
+      stderr,
+      "tlspost: unknown command \"%s\"; the commands are serve, "
+      "check, reload, import-postfix and demo, and --help tells more\n",
+      args[1]);
   return 2;
 }
 

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
+#include "common/io/listen_socket.h"
 #include "proxy/server.h"
 #include "proxy/server_thread.h"
 
@@ -53,6 +54,26 @@ class Server::Inquiry {
   size_t missing_;
 };
 
+// Ours from the start, so that it can be handed over.
+absl::Status Server::OpenAdminSocket(const io::Endpoint& endpoint) {
+  io::Descriptor socket = sockets_.Claim(endpoint);
+  if (!socket) {
+    io::ListenOptions options;
+    options.backlog = AdminServer::kMaxConnections;
+    options.reuse_port = false;
+    const auto opened = io::OpenListenSocket(endpoint, options);
+    if (!opened.ok()) return opened.status();
+    socket = io::Descriptor(*opened);
+  }
+  admin_sockets_.push_back(std::move(socket));
+  return absl::OkStatus();
+}
+
+void Server::StopAdmin() {
+  const std::lock_guard<std::mutex> lock(admin_mutex_);
+  if (admin_ != nullptr) admin_->Stop();
+}
+
 absl::Status Server::StartAdmin() {
   if (admin_addresses_.empty()) return absl::OkStatus();
   reports_.resize(threads_.size());
@@ -63,9 +84,14 @@ absl::Status Server::StartAdmin() {
   admin_http_.AddPage("/healthz", [this] { return HealthPage(); });
   admin_http_.AddPage("/readyz", [this] { return ReadyPage(); });
   admin_ = std::make_unique<AdminThread>();
-  auto bound = admin_->Start(admin_addresses_, [this](std::string_view head) {
-    return admin_http_.Answer(head);
-  });
+  std::vector<io::Descriptor> sockets;
+  for (const io::Descriptor& socket : admin_sockets_) {
+    sockets.emplace_back(io::DuplicateSocket(socket.get()));
+  }
+  auto bound = admin_->Start(
+      admin_addresses_,
+      [this](std::string_view head) { return admin_http_.Answer(head); },
+      std::move(sockets));
   if (!bound.ok()) {
     return MakeStatus(
         bound.status().code(),
@@ -120,10 +146,10 @@ MetricsSnapshot Server::Metrics() {
   snapshot.tls_last_reload_successful = reloader_->last_successful() ? 1 : 0;
   snapshot.tls_last_reload_timestamp_seconds = reloader_->last_time_s();
   snapshot.client_sessions = shared_->connections.count();
-  snapshot.client_sessions_max = settings_.max_connections;
+  snapshot.client_sessions_max = shared_->connections.max();
   snapshot.backend_connections = shared_->slots.used();
   snapshot.backend_connections_max = shared_->slots.max();
-  snapshot.draining = terminations_ > 0 ? 1 : 0;
+  snapshot.draining = draining_ ? 1 : 0;
   snapshot.workers = serving_workers_;
   snapshot.workers_silent = silent_workers_;
   snapshot.log_lines_dropped = static_cast<int64_t>(log_.dropped());

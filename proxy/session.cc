@@ -129,7 +129,7 @@ bool Session::TakesLeave() {
     }
     return true;
   }
-  if (draining_) {
+  if (draining_ || (leaves_behind_mail_ && had_mail_)) {
     SayGoodbye(smtp::reply::kShuttingDown);
     return true;
   }
@@ -185,6 +185,7 @@ Task<absl::Status> Session::Transact() {
   const std::optional<ClientChannel::Line> line = client_.TakeLine();
   TLSPOST_CHECK(line.has_value());  // Proceed has put it back
   const smtp::Command mail = smtp::ParseCommand(line->text);
+  had_mail_ = true;
   Transaction transaction(services_, client_, state_, mail.argument);
   absl::Status end = co_await transaction.Run();
   deadline_ = services_.loop.Now() + CommandTimeout(services_);
@@ -218,8 +219,8 @@ Task<void> Session::Leave(absl::Status why) {
   co_await client_.stream().Linger(deadline);
 }
 
-void Session::Drain() {
-  draining_ = true;
+void Session::Drain(Leaving when) {
+  (when == Leaving::kNow ? draining_ : leaves_behind_mail_) = true;
   if (idle_) client_.Interrupt();
 }
 

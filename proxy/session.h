@@ -35,8 +35,9 @@ class Session : public ListNode<Session> {
   Task<void> Run();
 
   // The service shuts down: the client hears 421 as soon as it is in no
-  // transaction.
-  void Drain();
+  // transaction, or as soon as it has had one.
+  enum class Leaving : uint8_t { kNow, kBehindMail };
+  void Drain(Leaving when);
   // Overload mode has begun: an idle client has less time from now on.
   void Hurry();
   // The connection is closed now; Run comes to its end.
@@ -102,6 +103,8 @@ class Session : public ListNode<Session> {
   bool heard_ = false;  // the client has sent something
   bool idle_ = false;   // waiting for the next command
   bool draining_ = false;
+  bool leaves_behind_mail_ = false;
+  bool had_mail_ = false;
   const bool implicit_tls_;
   const TlsSecurityLevel level_;
 };

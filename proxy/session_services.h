@@ -22,13 +22,15 @@
 #include "proxy/client_names.h"
 #include "proxy/client_policies.h"
 #include "proxy/counters.h"
+#include "proxy/generation.h"
 #include "proxy/handshake_limit.h"
 #include "proxy/log.h"
 #include "proxy/settings.h"
 
 namespace tlspost {
 
-// One for each listening address of a worker; outlives its sessions.
+// One for each listening address of a worker, as the settings have it: a reload
+// makes new ones, and each session keeps the one that it began with.
 struct SessionServices {
   io::Loop& loop;
   const Settings& settings;
@@ -47,6 +49,8 @@ struct SessionServices {
   const bool& draining;
   io::WaitQueue& delays;         // replies that are late on purpose
   ClientNames* names = nullptr;  // null: there are none
+  // What the settings and policies above belong to.
+  std::shared_ptr<const Generation> generation = nullptr;
 
   std::string NextId();
 };

@@ -99,8 +99,8 @@ class Case(unittest.TestCase):
 
     # Proxies and clients.
 
-    def launch(self, arguments, port):
-        running = proxy.Proxy(port, arguments)
+    def launch(self, arguments, port, activation=None):
+        running = proxy.Proxy(port, arguments, activation)
         self.proxies.append(running)
         return running
 

@@ -84,18 +84,34 @@ def settings_for(port, backend, certificates, **changes):
     return settings
 
 
-class Proxy:
-    """A running tlspost on 127.0.0.1:port; stop() checks how it ends."""
+def _activated(sockets):
+    """Command prefix that passes a socket on (sd_listen_fds(3))."""
+    if not sockets:
+        return []
+    script = (
+        'exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"'
+        % sockets[0]
+    )
+    return ["bash", "-c", script, "bash"]
 
-    def __init__(self, port, arguments):
+
+class Proxy:
+    """A running tlspost on 127.0.0.1:port; stop() checks how it ends.
+
+    activation is a listening socket that it gets as systemd passes one.
+    """
+
+    def __init__(self, port, arguments, activation=None):
         self.port = port
         self.command = [binary] + arguments
+        passed = () if activation is None else (activation.fileno(),)
         with tempfile.NamedTemporaryFile(
             prefix="tlspost-e2e-", suffix=".log", delete=False
         ) as log:
             self.log_path = log.name
             self.process = subprocess.Popen(
-                _dies_with_us() + self.command,
+                _dies_with_us() + _activated(passed) + self.command,
+                pass_fds=passed,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -11,6 +11,7 @@ What each client was told of each mail is compared with Postfix's queue:
 """
 
 import collections
+import contextlib
 import threading
 import time
 
@@ -97,12 +98,18 @@ def check(test, outcomes):
 
 
 class Traffic:
-    """Clients that send one message after another and note each outcome."""
+    """Clients that send one message after another and note each outcome.
 
-    def __init__(self, port, context):
+    With per_session each leaves after so many and connects anew. `failures`
+    has what happened to connections before they could send anything.
+    """
+
+    def __init__(self, port, context, per_session=None):
         self.port = port
         self.context = context
+        self.per_session = per_session
         self.outcomes = {}
+        self.failures = []
         self.sent_at = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -138,12 +145,19 @@ class Traffic:
                     "helo-%d.test" % number,
                     source="127.0.3.%d" % (1 + number),
                 )
-            except (OSError, smtpclient.Closed, AssertionError):
+            except (OSError, smtpclient.Closed, AssertionError) as error:
                 # A refused connection or 421 is no message's outcome.
+                with self._lock:
+                    self.failures.append(repr(error))
                 time.sleep(0.05)
                 continue
+            begin = turn
             with client:
                 while not self._stop.is_set():
+                    if turn - begin == self.per_session:
+                        with contextlib.suppress(OSError, smtpclient.Closed):
+                            client.command("QUIT")
+                        break
                     turn += 1
                     sender = "m-%d-%d@sender.test" % (number, turn)
                     outcome, detail = send_one(client, sender)

@@ -155,6 +155,39 @@ TEST(SettingsTest, EveryDefaultCanBeWrittenAndReadBack) {
   }
 }
 
+TEST(SettingsTest, EveryValueCanBeCopied) {
+  Settings from;
+  from.listen = {"[::1]:2525", "127.0.0.1:25"};
+  from.hostname = "mx.example";
+  from.workers = 7;
+  from.message_size_limit = 12345;
+  from.drain_timeout = std::chrono::seconds(77);
+  from.takeover = true;
+  from.pool_mode = PoolMode::kSession;
+  Settings to;
+  int differed = 0;
+  for (const Setting& setting : AllSettings()) {
+    if (FormatValue(setting, from) != FormatValue(setting, to)) ++differed;
+    CopyValue(setting, from, to);
+    EXPECT_EQ(FormatValue(setting, from), FormatValue(setting, to))
+        << setting.name;
+  }
+  EXPECT_EQ(differed, 7);
+  EXPECT_EQ(from, to);
+}
+
+// What the process is made of, and where its owner finds it.
+TEST(SettingsTest, AFewNeedARestart) {
+  std::vector<std::string> names;
+  for (const Setting& setting : AllSettings()) {
+    if (setting.needs_restart) names.emplace_back(setting.name);
+  }
+  EXPECT_THAT(names,
+              ElementsAre("workers", "dns_servers", "admin_listen",
+                          "admin_allow_remote", "control_socket", "takeover",
+                          "syslog_name", "log_file", "log_queue_size"));
+}
+
 TEST(SettingsTest, NamesAreUniqueAndHelpIsASentence) {
   std::set<std::string_view> names;
   for (const Setting& setting : AllSettings()) {
@@ -253,6 +286,19 @@ TEST(SettingsTest, ImpossibleCombinations) {
   EXPECT_THAT(problem_with([](Settings& s) { s.admin_listen = "unix:/x"; }),
               StartsWith("admin_listen: takes no unix socket"));
   EXPECT_EQ(problem_with([](Settings& s) { s.admin_listen = "[::1]:0"; }), "");
+  EXPECT_THAT(problem_with([](Settings& s) { s.takeover = true; }),
+              StartsWith("takeover: the tlspost that runs is found by its"));
+  EXPECT_THAT(problem_with([](Settings& s) { s.control_socket = "run/c"; }),
+              StartsWith("control_socket: must be an absolute path"));
+  EXPECT_THAT(problem_with([](Settings& s) {
+                s.control_socket = "/" + std::string(103, 'c');
+              }),
+              StartsWith("control_socket: the path of the socket is longer"));
+  EXPECT_EQ(problem_with([](Settings& s) {
+              s.control_socket = "/" + std::string(102, 'c');
+              s.takeover = true;
+            }),
+            "");
   EXPECT_THAT(problem_with([](Settings& s) { s.listen = {"smtp"}; }),
               StartsWith("listen: \"smtp\" has no port"));
   EXPECT_THAT(problem_with([](Settings& s) {
