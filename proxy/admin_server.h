@@ -21,6 +21,7 @@
 #include "common/io/listener.h"
 #include "common/io/loop.h"
 #include "common/io/task_group.h"
+#include "common/io/wait_queue.h"
 
 namespace tlspost {
 
@@ -43,6 +44,10 @@ class AdminServer {
   // The addresses bound, with the ports that the kernel chose.
   std::vector<io::Endpoint> listening() const;
 
+  // Before Start: calls `tick` every `interval`, on the loop's thread.
+  using Tick = std::function<void()>;
+  void CallEvery(io::Duration interval, Tick tick);
+
   void Start();
 
   // Closes everything, then stops the loop. On the loop's thread, once.
@@ -52,6 +57,7 @@ class AdminServer {
   Task<void> AcceptFrom(io::Listener& listener);
   Task<void> Serve(std::unique_ptr<io::Stream> stream);
   Task<std::string> ReadRequest(io::Stream& stream, io::Time deadline);
+  Task<void> TickOn();
   Task<void> CloseAndStop();
 
   io::Loop& loop_;
@@ -59,8 +65,12 @@ class AdminServer {
   std::vector<std::unique_ptr<io::Listener>> listeners_;
   std::vector<io::Stream*> open_;
   bool stopping_ = false;
+  io::Duration interval_{};
+  Tick tick_;
+  io::WaitQueue until_tick_;
   io::TaskGroup serving_;
   io::TaskGroup accepting_;
+  io::TaskGroup ticking_;
   io::TaskGroup stop_task_;
 };
 

@@ -4,6 +4,7 @@
 #ifndef TLSPOST_PROXY_ADMIN_THREAD_H_
 #define TLSPOST_PROXY_ADMIN_THREAD_H_
 
+#include <cstdint>
 #include <future>
 #include <thread>
 #include <vector>
@@ -24,17 +25,22 @@ class AdminThread {
   AdminThread(const AdminThread&) = delete;
   AdminThread& operator=(const AdminThread&) = delete;
 
-  // Binds `endpoints` and serves. `answer` is called on the thread. Gives the
-  // addresses bound; an error is one plain line.
+  // Binds `endpoints` and serves. `answer` is called on the thread, and `tick`
+  // every `interval`. Gives the addresses bound; an error is one plain line.
   absl::StatusOr<std::vector<io::Endpoint>> Start(
-      std::vector<io::Endpoint> endpoints, AdminServer::Answer answer);
+      std::vector<io::Endpoint> endpoints, AdminServer::Answer answer,
+      io::Duration interval, AdminServer::Tick tick);
   void Stop();
+
+  // Since 1970. On the thread.
+  int64_t WallSeconds() const;
 
  private:
   using Bound = absl::StatusOr<std::vector<io::Endpoint>>;
 
   void Run(const std::vector<io::Endpoint>& endpoints,
-           const AdminServer::Answer& answer, std::promise<Bound>& bound);
+           const AdminServer::Answer& answer, io::Duration interval,
+           const AdminServer::Tick& tick, std::promise<Bound>& bound);
 
   // Both live in Run; set when Start has returned OK, until Stop.
   io::Loop* loop_ = nullptr;

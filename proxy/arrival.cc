@@ -204,6 +204,7 @@ size_t Arrival::EarlyOctets() {
 
 void Arrival::NoteEarlyTalker(size_t octets) {
   ++services_.counters.early_talkers;
+  ++services_.counters.limits_hit[Limit::kGreetWait];
   services_.log.Info(
       absl::StrFormat("%d octets before the greeting from %s, refused", octets,
                       LogName(*stream_)));

@@ -24,6 +24,7 @@
 #include "common/smtp/reply_parser.h"
 #include "common/smtp/xclient.h"
 #include "common/tls/tls_stream.h"
+#include "proxy/counters.h"
 
 namespace tlspost {
 
@@ -74,8 +75,10 @@ class Backend {
   // The reply to the message's end is now expected.
   void ExpectReply() { ++expected_replies_; }
 
-  // The next reply. Errors: lost connection, timeout, not SMTP.
-  Task<absl::StatusOr<BackendReply>> ReadReply(io::Time deadline);
+  // The next reply, which is to `step`. Errors: lost connection, timeout, not
+  // SMTP.
+  Task<absl::StatusOr<BackendReply>> ReadReply(
+      io::Time deadline, BackendStep step = BackendStep::kOther);
 
   // Says who the client of the next transaction is, in as many commands as it
   // takes. The last reply is 250, or the first that is another.
@@ -145,6 +148,7 @@ class Backend {
   bool farewell_said() const { return farewell_said_; }
 
   // --- the pool's notes ---
+  Counters* counters = nullptr;     // where its replies count; null: nowhere
   BackendTarget* target = nullptr;  // where it leads to
   io::Time opened_at;
   io::Time idle_since;
@@ -156,6 +160,7 @@ class Backend {
   int errors = 0;
 
  private:
+  void CountReply(BackendStep step, int code, io::Duration waited);
   Task<absl::Status> SayEhlo(std::string hostname, io::Time deadline);
 
   tls::TlsStream stream_;

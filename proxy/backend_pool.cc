@@ -69,10 +69,14 @@ BackendPool::~BackendPool() {
 Task<BackendPool::Acquired> BackendPool::Acquire(const Borrower& borrower,
                                                  io::Time deadline) {
   Acquired acquired;
+  const io::Time began = loop_.Now();
   for (int tries = 0; tries < kMaxAcquireTries; ++tries) {
     auto granted = co_await GrantOp(*this, borrower, deadline);
     if (!granted.ok()) {
       ++counters_.leases_refused;
+      if (absl::IsDeadlineExceeded(granted.status())) {
+        ++counters_.limits_hit[Limit::kPoolWaitTimeout];
+      }
       acquired.refusal = RefusalFor(granted.status());
       co_return acquired;
     }
@@ -81,6 +85,8 @@ Task<BackendPool::Acquired> BackendPool::Acquire(const Borrower& borrower,
         co_await introducer_.Introduce(*lease, borrower, acquired.refusal);
     if (introduced == Introducer::Outcome::kDone) {
       ++counters_.leases;
+      if (lease->uses > 0) ++counters_.leases_reused;
+      counters_.Observe(Phase::kBackendWait, loop_.Now() - began);
       ++lease->uses;
       acquired.lease = std::move(lease);
       co_return acquired;

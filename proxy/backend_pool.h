@@ -36,6 +36,7 @@
 #include "proxy/log.h"
 #include "proxy/settings.h"
 #include "proxy/slot_budget.h"
+#include "proxy/worker_facts.h"
 
 namespace tlspost {
 
@@ -149,6 +150,8 @@ class BackendPool final : private LeaseHome {
   int open_connections() const { return open_; }
   int idle_connections() const { return static_cast<int>(idle_.size()); }
   int waiting() const { return static_cast<int>(waiting_.size()); }
+  // How each backend does, as this worker sees it (backend_pool_facts.cc).
+  std::vector<TargetFacts> Targets() const;
 
   // Stands in the greeting that clients get, so that a backend that is this
   // process itself is found out; may be empty.

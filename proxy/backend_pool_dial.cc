@@ -192,6 +192,7 @@ Task<absl::StatusOr<std::unique_ptr<Backend>>> BackendPool::OpenConnection(
   }
   auto backend = std::make_unique<Backend>(*std::move(connected));
   backend->target = &target;
+  backend->counters = &counters_;
   dialing.backend = backend.get();
   if (stopping_) backend->stream().Close();
   Backend& opening = *backend;
@@ -238,6 +239,7 @@ void BackendPool::DialEnded(Dialing& dialing) {
 
 void BackendPool::Opened(std::unique_ptr<Backend> backend) {
   ++counters_.backend_connects;
+  counters_.Observe(Phase::kBackendConnect, loop_.Now() - backend->opened_at);
   BackendTarget& target = *backend->target;
   target.NoteOpened();
   const std::optional<io::Duration> outage =
@@ -324,7 +326,8 @@ Task<void> BackendPool::SayQuit(std::unique_ptr<Backend> backend) {
   const io::Time deadline = loop_.Now() + kQuitTimeout;
   const absl::Status sent = co_await backend->Send("QUIT\r\n", 1, deadline);
   if (sent.ok()) {
-    const auto reply = co_await backend->ReadReply(deadline);
+    const auto reply =
+        co_await backend->ReadReply(deadline, BackendStep::kQuit);
     static_cast<void>(reply);  // whatever it says, the connection ends
   }
   CloseNow(std::move(backend));

@@ -106,6 +106,7 @@ class BackendTargets {
   explicit BackendTargets(std::vector<BackendAddress> addresses);
 
   size_t size() const { return targets_.size(); }
+  const BackendTarget& at(size_t number) const { return *targets_[number]; }
 
   // Whether `a` is to be preferred to `b`: up, not to be avoided, below its
   // share, less busy, and for longer without a lease.

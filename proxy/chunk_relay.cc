@@ -63,7 +63,9 @@ Task<absl::Status> ChunkRelay::Run(smtp::BdatArguments chunk) {
 void ChunkRelay::CheckLimits(const smtp::BdatArguments& chunk) {
   const uint64_t limit = services_.settings.message_size_limit;
   const bool too_big = limit > 0 && chunk.size > limit - octets_;
-  if (too_big) Fail(smtp::reply::kChunkTooBig.text());
+  if (!too_big) return;
+  ++services_.counters.limits_hit[Limit::kMessageSize];
+  Fail(smtp::reply::kChunkTooBig.text());
 }
 
 // To the backend with it, until the end of the chunk or a failure. An error:
@@ -111,7 +113,10 @@ Task<absl::Status> ChunkRelay::Fill(io::Time no_later) {
   const io::Time began = services_.loop.Now();
   const io::Time deadline = std::min(pace_.Deadline(began), no_later);
   absl::Status filled = co_await client_.Fill(deadline);
-  if (absl::IsDeadlineExceeded(filled)) ++services_.counters.messages_too_slow;
+  if (absl::IsDeadlineExceeded(filled)) {
+    ++services_.counters.messages_too_slow;
+    ++services_.counters.limits_hit[Limit::kDataTimeout];
+  }
   pace_.Note(client_.unread().size(), services_.loop.Now() - began);
   co_return filled;
 }
@@ -140,7 +145,7 @@ Task<void> ChunkRelay::HearEarlyReply() {
   const io::Time deadline =
       services_.loop.Now() + services_.settings.backend_timeout;
   lease_->ExpectReply();
-  auto early = co_await lease_->ReadReply(deadline);
+  auto early = co_await lease_->ReadReply(deadline, BackendStep::kBdat);
   // Only a refusal can be meant before the chunk has ended. What the server
   // makes of the rest is uncertain: the connection is of no more use.
   if (early.ok() && early->code >= 400) {
@@ -157,7 +162,7 @@ Task<void> ChunkRelay::HearReply() {
                                   ? services_.settings.backend_data_done_timeout
                                   : services_.settings.backend_timeout);
   lease_->ExpectReply();
-  auto reply = co_await lease_->ReadReply(deadline);
+  auto reply = co_await lease_->ReadReply(deadline, BackendStep::kBdat);
   // RFC 3030 section 2: another success than 250, or a 3yz, is the answer to
   // something else: replies have come apart.
   const bool answers = reply.ok() && (reply->code == 250 || reply->code >= 400);

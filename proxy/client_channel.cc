@@ -17,7 +17,9 @@ ClientChannel::ClientChannel(std::unique_ptr<io::Stream> stream,
                              io::Duration write_timeout)
     : stream_(std::move(stream)),
       lines_(line_length_limit),
-      write_timeout_(write_timeout) {}
+      write_timeout_ms_(static_cast<uint32_t>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(write_timeout)
+              .count())) {}
 
 std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
   if (has_put_back_) {
@@ -50,7 +52,7 @@ void ClientChannel::PutBack(std::string_view line) {
 }
 
 Task<absl::StatusOr<bool>> ClientChannel::HasMore() {
-  const io::Time deadline = loop().Now() + write_timeout_;
+  const io::Time deadline = WriteDeadline();
   while (true) {
     const absl::Status here = Refill();
     if (stream_.has_output()) CO_TRY(co_await stream_.Flush(deadline));
@@ -109,7 +111,7 @@ absl::Status ClientChannel::Accept(absl::StatusOr<io::Chunk> received) {
 }
 
 Task<absl::Status> ClientChannel::Flush() {
-  const io::Time deadline = loop().Now() + write_timeout_;
+  const io::Time deadline = WriteDeadline();
   if (pending_ == nullptr) {
     if (!stream_.has_output()) co_return absl::OkStatus();
     absl::Status flushed = co_await stream_.Flush(deadline);

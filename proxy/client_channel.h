@@ -7,6 +7,7 @@
 #ifndef TLSPOST_PROXY_CLIENT_CHANNEL_H_
 #define TLSPOST_PROXY_CLIENT_CHANNEL_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "common/io/stream.h"
 #include "common/smtp/line_buffer.h"
 #include "common/tls/tls_stream.h"
+#include "proxy/counters.h"
 
 namespace tlspost {
 
@@ -29,7 +31,7 @@ class ClientChannel {
   static constexpr size_t kMaxPendingReplies = 16384;
 
   // A line may have `line_length_limit` octets; a reply is taken by the client
-  // within `write_timeout`.
+  // within `write_timeout`, which counts in milliseconds.
   ClientChannel(std::unique_ptr<io::Stream> stream, size_t line_length_limit,
                 io::Duration write_timeout);
 
@@ -71,8 +73,13 @@ class ClientChannel {
   absl::Status Accept(absl::StatusOr<io::Chunk> received);
 
   // --- replies ---
+  // Replies that are said from now on are counted there.
+  void CountRepliesIn(decltype(Counters::client_replies)& replies) {
+    replies_ = &replies;
+  }
   void Say(std::string_view reply) {
     if (reply.empty()) return;
+    if (replies_ != nullptr) ++replies_->at(ReplyClassIndex(reply));
     if (pending_ == nullptr) pending_ = std::make_unique<std::string>();
     pending_->append(reply);
   }
@@ -99,20 +106,24 @@ class ClientChannel {
   void Interrupt() { stream_.transport().InterruptRead(); }
 
  private:
+  io::Time WriteDeadline() {
+    return loop().Now() + std::chrono::milliseconds(write_timeout_ms_);
+  }
   io::Loop& loop() { return stream_.transport().loop(); }
 
   tls::TlsStream stream_;
   smtp::LineBuffer lines_;
-  io::Chunk chunk_;            // received last
-  uint32_t consumed_ = 0;      // of it, from its front
-  bool has_put_back_ = false;  // put_back_ is the next line
-  bool cannot_hear_ = false;
+  io::Chunk chunk_;                // received last
+  uint32_t consumed_ : 30 = 0;     // of it, from its front
+  bool has_put_back_ : 1 = false;  // put_back_ is the next line
+  bool cannot_hear_ : 1 = false;
+  const uint32_t write_timeout_ms_;
   // The line that was put back, also while it is given out again. On the heap:
   // an idle client has none.
   std::unique_ptr<std::string> put_back_;
   // Replies not sent yet; null when there are none.
   std::unique_ptr<std::string> pending_;
-  const io::Duration write_timeout_;
+  decltype(Counters::client_replies)* replies_ = nullptr;
 };
 
 }  // namespace tlspost

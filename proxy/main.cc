@@ -1,5 +1,5 @@
-// The program's commands: serve (the default), check, import-postfix, demo, and
-// what is only printed.
+// The program's commands: serve (the default), check, report, import-postfix,
+// demo, and what is only printed.
 
 #include <cstdio>
 #include <optional>
@@ -13,6 +13,7 @@
 #include "proxy/demo/demo.h"
 #include "proxy/import/import_postfix.h"
 #include "proxy/log.h"
+#include "proxy/report/report.h"
 #include "proxy/server.h"
 #include "proxy/settings_help.h"
 #include "proxy/signals.h"
@@ -66,13 +67,15 @@ int Main(std::span<const char* const> args) {
   if (command == "import-postfix") return RunImportPostfix(args.subspan(2));
   if (command == "demo") return RunDemo(args.subspan(2));
   if (command == "check") return RunCheck(args.subspan(2));
+  if (command == "report") return RunReport(args.subspan(2));
   if (command == "serve") return Serve(args.subspan(2));
   if (command.empty() || command.starts_with('-')) {
     return Serve(args.subspan(1));
   }
   std::fprintf(stderr,
                "tlspost: unknown command \"%s\"; the commands are serve, "
-               "check, import-postfix and demo, and --help tells more\n",
+               "check, report, import-postfix and demo, and --help tells "
+               "more\n",
                args[1]);
   return 2;
 }

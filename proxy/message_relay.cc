@@ -48,7 +48,10 @@ Task<absl::Status> MessageRelay::Run() {
 }
 
 void MessageRelay::NoteHeard(const absl::Status& heard, io::Time began) {
-  if (absl::IsDeadlineExceeded(heard)) ++services_.counters.messages_too_slow;
+  if (absl::IsDeadlineExceeded(heard)) {
+    ++services_.counters.messages_too_slow;
+    ++services_.counters.limits_hit[Limit::kDataTimeout];
+  }
   pace_.Note(client_.unread().size(), services_.loop.Now() - began);
 }
 
@@ -91,6 +94,7 @@ void MessageRelay::CheckLimits() {
   const uint64_t limit = services_.settings.message_size_limit;
   const std::optional<smtp::Reply> refusal = RefuseHops(hops_, services_);
   if (limit > 0 && scanner_.message_octets() > limit) {
+    ++services_.counters.limits_hit[Limit::kMessageSize];
     GiveUp(smtp::reply::kMessageTooBig.text());
   } else if (refusal.has_value()) {
     GiveUp(refusal->text());
@@ -112,7 +116,7 @@ Task<void> MessageRelay::HearEarlyReply() {
   const io::Time deadline =
       services_.loop.Now() + services_.settings.backend_timeout;
   lease_->ExpectReply();
-  auto early = co_await lease_->ReadReply(deadline);
+  auto early = co_await lease_->ReadReply(deadline, BackendStep::kMessage);
   // Only a refusal can be meant before the message has ended.
   const bool refusal = early.ok() && early->code >= 400;
   outcome_unknown_ = !refusal && dot_sent_;
@@ -132,7 +136,8 @@ Task<void> MessageRelay::HearFinalReply() {
   const io::Time deadline =
       services_.loop.Now() + services_.settings.backend_data_done_timeout;
   lease_->ExpectReply();
-  auto final_reply = co_await lease_->ReadReply(deadline);
+  auto final_reply =
+      co_await lease_->ReadReply(deadline, BackendStep::kMessage);
   // 3yz is the answer to something else: replies have come apart.
   if (!final_reply.ok() || final_reply->code / 100 == 3) {
     // Delivered or not, nobody knows: the client decides what to do next

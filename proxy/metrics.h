@@ -1,8 +1,8 @@
 // The metrics of a process, in Prometheus's text format (version 0.0.4).
 //
 // Each is declared once: the counters in counters.h, the gauges here, and what
-// has labels or another name in metrics.cc. It writes what it is given and
-// collects nothing (server_metrics.cc does).
+// has another name or labels of its own in metrics.cc. It writes what it is
+// given and collects nothing (server_admin.cc does).
 
 #ifndef TLSPOST_PROXY_METRICS_H_
 #define TLSPOST_PROXY_METRICS_H_
@@ -35,12 +35,23 @@ namespace tlspost {
   GAUGE(tls_last_reload_timestamp_seconds,                                \
         "when certificates were loaded, or began to be bad")
 
+// One address that backend connections go to, over all workers.
+struct BackendFacts {
+  std::string address;
+  bool up = false;  // at least one worker reaches it
+  int open = 0;     // connections
+  int lent = 0;     // of these, to a transaction
+  int idle = 0;     // of these, waiting for work
+};
+
 struct MetricsSnapshot {
   Counters counters;
 #define TLSPOST_DECLARE_GAUGE(name, text) int64_t name = 0;
   TLSPOST_GAUGES(TLSPOST_DECLARE_GAUGE)
 #undef TLSPOST_DECLARE_GAUGE
 
+  std::vector<BackendFacts> backends;
+  std::string_view io_engine;
   int64_t log_lines_dropped = 0;
   int64_t start_time_s = 0;  // since 1970
   std::vector<tls::CertificateFacts> certificates;
@@ -49,7 +60,14 @@ struct MetricsSnapshot {
 inline constexpr std::string_view kMetricsContentType =
     "text/plain; version=0.0.4; charset=utf-8";
 
+// "0.1.0"
+std::string_view ProgramVersion();
+
 std::string FormatMetrics(const MetricsSnapshot& snapshot);
+
+// All names that FormatMetrics may write: what dashboards and alerts can use.
+// A histogram's are those with _bucket, _sum and _count.
+std::vector<std::string> MetricNames();
 
 // The Markdown table between the markers in README.md.
 inline constexpr std::string_view kMetricsTableBegin = "<!-- metrics:begin -->";

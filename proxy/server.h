@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -24,8 +25,10 @@
 #include "proxy/log.h"
 #include "proxy/metrics.h"
 #include "proxy/settings.h"
+#include "proxy/status_history.h"
 #include "proxy/tls_loader.h"
 #include "proxy/tls_reloader.h"
+#include "proxy/tls_report.h"
 #include "proxy/worker.h"
 
 namespace tlspost {
@@ -66,7 +69,6 @@ class Server {
 
  private:
   struct Thread;
-  class Inquiry;
 
   absl::Status LoadTls();
   absl::Status ResolveListeners();
@@ -79,11 +81,22 @@ class Server {
 
   // --- for the administrator, on that thread (server_admin.cc) ---
   absl::Status StartAdmin();
+  // What each worker answers (server_inquiry.h).
+  template <typename T>
+  std::vector<std::optional<T>> Ask(T (*question)(Worker& worker));
   // Asks all workers; one that is silent keeps its last report.
   void AskWorkers();
   MetricsSnapshot Metrics();
   AdminPage HealthPage();
   AdminPage ReadyPage();
+  static std::string_view StateOf(const MetricsSnapshot& snapshot);
+  // (server_status.cc)
+  void AddStatusPages();
+  void TakeSample();
+  TlsReport ReportOnTls();
+  AdminPage StatusPage();
+  AdminPage SessionsPage();
+  AdminPage PoolsPage();
   // The reloader's thread, or before it runs.
   void NoteCertificates(const std::vector<WorkerTls>& workers);
 
@@ -107,6 +120,7 @@ class Server {
   std::vector<tls::CertificateFacts> certificates_;  // guarded by the mutex
   // The admin thread's only.
   AdminHttp admin_http_;
+  StatusHistory history_;
   std::vector<WorkerReport> reports_;
   int silent_workers_ = 0;
   int serving_workers_ = 0;

@@ -1,57 +1,38 @@
 // What the administrator can ask a running Server.
 //
-// A worker's counters and pool are its own thread's: each is asked by a
-// message for a report, so that nothing on the way of a mail is shared or
-// locked for it.
+// Numbers and health here, pages with more on them in server_status.cc.
 
-#include <chrono>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
 #include "proxy/server.h"
+#include "proxy/server_inquiry.h"
 #include "proxy/server_thread.h"
 
 namespace tlspost {
 namespace {
 
-// A worker's turn lasts milliseconds; one that takes longer is stuck.
-constexpr std::chrono::seconds kReportTimeout(1);
+constexpr std::string_view kIoEngine = "io_uring";
+constexpr std::string_view kReady = "ready";
+
+// Each worker has the same targets in the same order.
+void AddTargets(const std::vector<TargetFacts>& targets,
+                std::vector<BackendFacts>& backends) {
+  if (backends.size() < targets.size()) backends.resize(targets.size());
+  for (size_t i = 0; i < targets.size(); ++i) {
+    backends[i].address = targets[i].address;
+    backends[i].up = backends[i].up || targets[i].up;
+    backends[i].open += targets[i].open;
+    backends[i].lent += targets[i].lent;
+    backends[i].idle += targets[i].idle;
+  }
+}
 
 }  // namespace
-
-// The reports as they come in. Shared with the workers, which may answer when
-// nobody waits any more.
-class Server::Inquiry {
- public:
-  explicit Inquiry(size_t workers) : reports_(workers), missing_(workers) {}
-
-  void Put(size_t number, WorkerReport report) {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      reports_[number] = std::move(report);
-      --missing_;
-    }
-    all_here_.notify_one();
-  }
-
-  std::vector<std::optional<WorkerReport>> Wait() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    all_here_.wait_for(lock, kReportTimeout, [this] { return missing_ == 0; });
-    return reports_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable all_here_;
-  std::vector<std::optional<WorkerReport>> reports_;
-  size_t missing_;
-};
 
 absl::Status Server::StartAdmin() {
   if (admin_addresses_.empty()) return absl::OkStatus();
@@ -62,10 +43,12 @@ absl::Status Server::StartAdmin() {
   });
   admin_http_.AddPage("/healthz", [this] { return HealthPage(); });
   admin_http_.AddPage("/readyz", [this] { return ReadyPage(); });
+  AddStatusPages();
   admin_ = std::make_unique<AdminThread>();
-  auto bound = admin_->Start(admin_addresses_, [this](std::string_view head) {
-    return admin_http_.Answer(head);
-  });
+  auto bound = admin_->Start(
+      admin_addresses_,
+      [this](std::string_view head) { return admin_http_.Answer(head); },
+      StatusHistory::kInterval, [this] { TakeSample(); });
   if (!bound.ok()) {
     return MakeStatus(
         bound.status().code(),
@@ -79,29 +62,24 @@ absl::Status Server::StartAdmin() {
   return absl::OkStatus();
 }
 
+// Of one that has ended there are the counters that it has left.
 void Server::AskWorkers() {
-  const auto inquiry = std::make_shared<Inquiry>(threads_.size());
+  const auto reports =
+      Ask<WorkerReport>([](Worker& worker) { return worker.Report(); });
   serving_workers_ = 0;
-  for (size_t i = 0; i < threads_.size(); ++i) {
+  silent_workers_ = 0;
+  for (size_t i = 0; i < reports.size(); ++i) {
     Thread& thread = *threads_[i];
     const std::lock_guard<std::mutex> lock(thread.mutex);
-    if (thread.loop == nullptr) {
-      WorkerReport last;
-      last.counters = thread.counters;
-      inquiry->Put(i, std::move(last));
-      continue;
-    }
-    ++serving_workers_;
-    thread.loop->PostRemote(
-        [inquiry, i, &thread] { inquiry->Put(i, thread.worker->Report()); });
-  }
-  silent_workers_ = 0;
-  const auto reports = inquiry->Wait();
-  for (size_t i = 0; i < reports.size(); ++i) {
+    const bool serves = thread.loop != nullptr;
+    if (serves) ++serving_workers_;
     if (reports[i].has_value()) {
       reports_[i] = *reports[i];
-    } else {
+    } else if (serves) {
       ++silent_workers_;
+    } else {
+      reports_[i] = WorkerReport();
+      reports_[i].counters = thread.counters;
     }
   }
 }
@@ -114,7 +92,9 @@ MetricsSnapshot Server::Metrics() {
     snapshot.backend_connections_idle += report.backend_idle;
     snapshot.backend_waiting += report.backend_waiting;
     if (report.reaches_backend) snapshot.backend_up = 1;
+    AddTargets(report.targets, snapshot.backends);
   }
+  snapshot.io_engine = kIoEngine;
   snapshot.counters.tls_reloads = reloader_->reloads();
   snapshot.counters.tls_reload_failures = reloader_->failures();
   snapshot.tls_last_reload_successful = reloader_->last_successful() ? 1 : 0;
@@ -145,18 +125,16 @@ AdminPage Server::HealthPage() {
   return page;
 }
 
+std::string_view Server::StateOf(const MetricsSnapshot& snapshot) {
+  if (snapshot.draining != 0) return "draining";
+  return snapshot.backend_up == 0 ? "backend down" : kReady;
+}
+
 AdminPage Server::ReadyPage() {
-  const MetricsSnapshot snapshot = Metrics();
+  const std::string_view state = StateOf(Metrics());
   AdminPage page;
-  page.status = 503;
-  if (snapshot.draining != 0) {
-    page.body = "draining\n";
-  } else if (snapshot.backend_up == 0) {
-    page.body = "backend down\n";
-  } else {
-    page.status = 200;
-    page.body = "ready\n";
-  }
+  page.status = state == kReady ? 200 : 503;
+  page.body = std::string(state) + "\n";
   return page;
 }
 

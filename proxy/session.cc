@@ -34,9 +34,14 @@ Session::Session(SessionServices& services, std::unique_ptr<io::Stream> stream,
     : services_(services),
       client_(std::move(stream), services.settings.line_length_limit,
               services.settings.command_timeout),
+      began_s_(static_cast<uint32_t>(
+          std::chrono::floor<std::chrono::seconds>(services.loop.Now())
+              .time_since_epoch()
+              .count())),
       implicit_tls_(implicit_tls),
       level_(services.policies.LevelFor(client_.stream().transport().peer())) {
   state_.visit = std::move(visit);
+  client_.CountRepliesIn(services.counters.client_replies);
 }
 
 // Few locals here and in Converse: an idle client costs us their frames, and
@@ -50,6 +55,8 @@ Task<void> Session::Run() {
   state_.bound.reset();
   co_await Leave(std::move(why));
   LogDisconnect();
+  CountAlerts();
+  if (!failed_handshake()) NoteSender(state_.helo);
 }
 
 // OK: we have said our last word. An error: the client went, or must go.
@@ -101,6 +108,7 @@ Session::Next Session::Proceed() {
     // One deadline for a whole command, however slowly it drips in.
     deadline_ = services_.loop.Now() + CommandTimeout(services_);
     if (line->is_lost()) {
+      ++services_.counters.limits_hit[Limit::kLineLength];
       Refuse(Verb::kUnknown, smtp::reply::kLineTooLong);
       continue;
     }
@@ -137,6 +145,8 @@ bool Session::TakesLeave() {
       authentication != nullptr &&
       authentication->failures() >= settings.auth_error_limit;
   if (!too_many_tries && !HasTooManyErrors(services_, state_)) return false;
+  ++services_.counters
+        .limits_hit[too_many_tries ? Limit::kAuthError : Limit::kHardError];
   SayGoodbye(smtp::reply::kTooManyErrors);
   return true;
 }
@@ -211,7 +221,13 @@ Task<void> Session::Leave(absl::Status why) {
   const bool can_talk = !failed_handshake() && !client_.cannot_hear() &&
                         !absl::IsUnavailable(why) && !absl::IsDataLoss(why);
   if (!can_talk) co_return;
-  if (absl::IsDeadlineExceeded(why)) SayGoodbye(smtp::reply::kTimeout);
+  if (absl::IsDeadlineExceeded(why)) {
+    const bool in_message =
+        state_.last_verb == Verb::kData || state_.last_verb == Verb::kBdat;
+    // The message's own time has been counted.
+    if (!in_message) ++services_.counters.limits_hit[Limit::kCommandTimeout];
+    SayGoodbye(smtp::reply::kTimeout);
+  }
   const absl::Status flushed = co_await client_.Flush();
   if (!flushed.ok()) co_return;
   const io::Time deadline = services_.loop.Now() + kLingerTimeout;

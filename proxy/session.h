@@ -3,7 +3,8 @@
 // Run is the conversation; a Transaction is the loan of a backend connection
 // in the middle of it. Nothing the client said before TLS has effect after it.
 // session.cc is the course of the talk, session_commands.cc what is answered at
-// once, session_chunks.cc BDAT out of place, session_tls.cc the way into TLS.
+// once, session_chunks.cc BDAT out of place, session_tls.cc the way into TLS,
+// session_facts.cc what others are told of it.
 
 #ifndef TLSPOST_PROXY_SESSION_H_
 #define TLSPOST_PROXY_SESSION_H_
@@ -20,6 +21,7 @@
 #include "common/io/stream.h"
 #include "common/smtp/command.h"
 #include "proxy/client_channel.h"
+#include "proxy/session_facts.h"
 #include "proxy/session_services.h"
 
 namespace tlspost {
@@ -39,6 +41,9 @@ class Session : public ListNode<Session> {
   void Drain();
   // Overload mode has begun: an idle client has less time from now on.
   void Hurry();
+  // What an administrator is told of it now.
+  SessionFacts Facts() const;
+
   // The connection is closed now; Run comes to its end.
   void Abort() { client_.stream().transport().Close(); }
 
@@ -94,14 +99,17 @@ class Session : public ListNode<Session> {
   std::string Peer() const { return LogName(client_.stream().transport()); }
   void LogEnd(const absl::Status& why) const;
   void LogDisconnect() const;
+  void CountAlerts();
+  void NoteSender(std::string_view helo);
 
   SessionServices& services_;
   ClientChannel client_;
   ClientState state_;
-  io::Time deadline_;   // for the client's next command
-  bool heard_ = false;  // the client has sent something
-  bool idle_ = false;   // waiting for the next command
-  bool draining_ = false;
+  io::Time deadline_;       // for the client's next command
+  const uint32_t began_s_;  // by the loop's clock
+  bool heard_ : 1 = false;  // the client has sent something
+  bool idle_ : 1 = false;   // waiting for the next command
+  bool draining_ : 1 = false;
   const bool implicit_tls_;
   const TlsSecurityLevel level_;
 };

@@ -49,6 +49,7 @@ size_t CommandTally::IndexOf(Verb verb) {
 
 void CommandTally::Count(Verb verb, bool success) {
   static_assert(kNamed.size() + 1 == kCounted);
+  static_assert(kCounted == kCommandLabels.size());
   Entry& entry = entries_[IndexOf(verb)];
   if (entry.total == std::numeric_limits<uint16_t>::max()) return;
   ++entry.total;

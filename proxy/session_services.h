@@ -25,6 +25,7 @@
 #include "proxy/handshake_limit.h"
 #include "proxy/log.h"
 #include "proxy/settings.h"
+#include "proxy/worker_records.h"
 
 namespace tlspost {
 
@@ -35,6 +36,7 @@ struct SessionServices {
   BackendPool& pool;
   Log& log;
   Counters& counters;
+  WorkerRecords& records;
   const ClientPolicies& policies;
   HandshakeLimit& handshakes;
   // Null: no STARTTLS. A session that is in TLS keeps its own.
@@ -67,6 +69,11 @@ std::string LogName(const io::Stream& stream);
 class CommandTally {
  public:
   void Count(smtp::Verb verb, bool success);
+  int Successes(smtp::Verb verb) const {
+    return entries_[IndexOf(verb)].successes;
+  }
+  // Its place in the summary, and in kCommandLabels.
+  static size_t IndexOf(smtp::Verb verb);
   // "ehlo=2 starttls=1 mail=0/1 commands=3/4"
   std::string Summary() const;
 
@@ -77,7 +84,6 @@ class CommandTally {
   };
   // One for each implemented verb, in this order; the last for all others.
   static constexpr size_t kCounted = 14;
-  static size_t IndexOf(smtp::Verb verb);
   std::array<Entry, kCounted> entries_;
 };
 
@@ -88,10 +94,12 @@ struct ClientState {
   bool esmtp : 1 = false;          // it was EHLO
   bool unwelcome : 1 = false;      // over client_error_rate_limit: it has to go
   bool farewell_said : 1 = false;  // it knows why it has to go
-  smtp::OptionSet offered = 0;     // what the reply to it has offered
-  uint16_t errors = 0;             // refusals since the last message
-  uint16_t junk = 0;  // commands without use since the last message
-  smtp::Verb last_verb = smtp::Verb::kEmpty;
+  static_assert(static_cast<int>(smtp::Verb::kUnknown) < 32);
+  smtp::Verb last_verb : 5 = smtp::Verb::kEmpty;
+  smtp::OptionSet offered = 0;  // what the reply to it has offered
+  uint16_t errors = 0;          // refusals since the last message
+  uint16_t junk = 0;            // commands without use since the last message
+  uint16_t messages = 0;        // accepted; those beyond 65535 are not counted
   CommandTally tally;
   ClientLimits::Visit visit;  // what all its sessions do together
   // Null until the first AUTH has failed or succeeded: most clients have none.

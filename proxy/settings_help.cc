@@ -24,6 +24,9 @@ Usage:
       ports, limits, backends. A line for each, OK, NOTE, WARN or FAIL; exit
       status 1 if anything fails, with --strict also if there is a warning.
       Delivers nothing.
+  tlspost report [--config=FILE] [--name=value]... [--json]
+      Asks the running tlspost, at admin_listen, who still sends without TLS or
+      in an old version, and what stricter settings would have refused.
   tlspost import-postfix /etc/postfix/main.cf
       Prints the settings that correspond to a Postfix's, for --config=FILE.
   tlspost demo [--keep]

@@ -2,6 +2,7 @@
 
 #include "proxy/transaction.h"
 
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -31,6 +32,7 @@ Transaction::Transaction(SessionServices& services, ClientChannel& client,
 }
 
 Task<absl::Status> Transaction::Run() {
+  ++services_.counters.transactions;
   // Nobody knows how long the wait is: no receive buffer waits with us.
   client_.Park();
   absl::Status end = absl::OkStatus();
@@ -157,12 +159,22 @@ void Transaction::NoteOutcome(const RelayOutcome& outcome,
   Counters& counters = services_.counters;
   if (outcome.outcome_unknown) ++counters.outcomes_unknown;
   if (outcome.accepted) {
-    ++counters.messages;
+    CountMessage(outcome);
     NoteMessage(state_);
   } else {
     ++counters.messages_failed;
   }
   LogMessage(outcome, end, started);
+}
+
+void Transaction::CountMessage(const RelayOutcome& outcome) {
+  Counters& counters = services_.counters;
+  if (state_.messages < std::numeric_limits<uint16_t>::max()) ++state_.messages;
+  ++counters.messages;
+  ++counters.messages_by_tls[TlsUseOf(client_.stream().engine())];
+  counters.message_recipients += static_cast<int64_t>(recipient_count_);
+  counters.message_octets += static_cast<int64_t>(outcome.octets);
+  counters.Observe(Phase::kMessage, services_.loop.Now() - started_);
 }
 
 std::string Transaction::ReceivedHeader() const {
@@ -215,11 +227,14 @@ Task<void> Transaction::ResetBackend() {
 
 void Transaction::Say(Verb verb, std::string_view reply) {
   const bool success = reply.starts_with('2');
-  state_.tally.Count(verb, success);
+  CountCommand(services_, state_, verb, success);
   const bool overshoot = verb == Verb::kRcpt && reply.starts_with("452") &&
                          ++overshoot_ <= kRecipientOvershootLimit;
   if (!success && !overshoot) NoteError(services_, state_);
-  if (!success) refusal_ = smtp::FirstLine(reply);
+  if (!success) {
+    refusal_ = smtp::FirstLine(reply);
+    NoteRefusal(services_, state_, client_, verb, reply);
+  }
   client_.Say(reply);
 }
 

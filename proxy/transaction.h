@@ -93,6 +93,7 @@ class Transaction {
   Task<absl::Status> RelayMessage();
   void NoteOutcome(const RelayOutcome& outcome, const absl::Status& end,
                    io::Time started);
+  void CountMessage(const RelayOutcome& outcome);
   std::string ReceivedHeader() const;
 
   // --- the message in chunks ---

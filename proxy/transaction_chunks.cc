@@ -68,7 +68,7 @@ void Transaction::AnswerChunk(bool had_failed) {
   std::string reply = ForClient(chunks_->reply());
   if (!had_failed) return Say(Verb::kBdat, reply);
   // Chunks that were on their way already are no errors of the client.
-  state_.tally.Count(Verb::kBdat, false);
+  CountCommand(services_, state_, Verb::kBdat, false);
   client_.Say(reply);
 }
 

@@ -14,6 +14,11 @@ namespace {
 
 using smtp::Verb;
 
+BackendStep StepOf(Verb verb) {
+  if (verb == Verb::kMail) return BackendStep::kMail;
+  return verb == Verb::kRcpt ? BackendStep::kRcpt : BackendStep::kData;
+}
+
 // Whether this cannot be the answer to that command: replies and commands have
 // come apart, and the connection must not carry on.
 bool IsOutOfStep(Verb verb, bool open, int code) {
@@ -32,6 +37,7 @@ bool Transaction::Collect() {
     const std::optional<ClientChannel::Line> line = client_.TakeLine();
     if (!line.has_value()) return false;
     if (line->is_lost()) {
+      ++services_.counters.limits_hit[Limit::kLineLength];
       AddLocal(Verb::kUnknown, smtp::reply::kLineTooLong);
       continue;
     }
@@ -104,6 +110,7 @@ void Transaction::AddRcpt(std::string_view argument) {
   if (refusal.has_value()) return AddLocal(Verb::kRcpt, *refusal);
   const size_t limit = services_.settings.recipient_limit;
   if (recipient_count_ + asked_recipients_ >= limit) {
+    ++services_.counters.limits_hit[Limit::kRecipient];
     return AddLocal(Verb::kRcpt, smtp::reply::kTooManyRecipients);
   }
   const std::optional<std::string> too_many =
@@ -176,7 +183,8 @@ Task<absl::StatusOr<BackendReply>> Transaction::Ask(size_t index) {
     sent_ = end;
     CO_TRY(co_await lease_->Send(commands, replies, deadline));
   }
-  auto reply = co_await lease_->ReadReply(deadline);
+  const BackendStep step = StepOf(group_[index].verb);
+  auto reply = co_await lease_->ReadReply(deadline, step);
   co_return reply;
 }
 
@@ -217,7 +225,7 @@ void Transaction::LoseBackend(size_t index, const absl::Status& why) {
   const std::string_view reply = smtp::reply::kBackendLost.text();
   if (!state_.authenticated()) return FailFrom(index, reply, reply);
   // The session ends with it: its 421 is the answer.
-  state_.tally.Count(group_[index].verb, false);
+  CountCommand(services_, state_, group_[index].verb, false);
   refusal_ = smtp::FirstLine(smtp::reply::kServiceUnavailable.text());
   lost_ = true;
   lease_.Return();
@@ -246,8 +254,9 @@ void Transaction::FailFrom(size_t index, std::string_view first,
     }
     const std::string_view reply = i == index ? first : others;
     // Not the client's fault, so not counted among its errors.
-    state_.tally.Count(entry.verb, false);
+    CountCommand(services_, state_, entry.verb, false);
     refusal_ = smtp::FirstLine(reply);
+    NoteRefusal(services_, state_, client_, entry.verb, reply);
     client_.Say(reply);
   }
   lost_ = true;

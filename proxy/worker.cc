@@ -76,6 +76,7 @@ SessionServices Worker::ServicesFor(const FrontTerms& terms) {
                          pool_,
                          shared_.log,
                          counters_,
+                         records_,
                          terms.policies,
                          shared_.handshakes,
                          tls_,
@@ -158,6 +159,7 @@ void Worker::LetIn(std::unique_ptr<io::Stream> stream, Front& front) {
   NoteLoad();
   if (has_room) return Receive(std::move(stream), front);
   ++counters_.sessions_refused;
+  if (!draining_) ++counters_.limits_hit[Limit::kMaxConnections];
   const smtp::Reply& why =
       draining_ ? smtp::reply::kShuttingDown : smtp::reply::kTooManyConnections;
   Refuse(std::move(stream),
@@ -197,6 +199,7 @@ bool Worker::Admit(Arrival& arrival, Front& front) {
     arrival.set_visit(std::move(client.visit));
     return true;
   }
+  ++counters_.limits_hit[LimitOf(client)];
   ++counters_.clients_refused;
   ++counters_.sessions_refused;
   std::string words = TurnAwayWords(client, arrival.stream(),
@@ -230,6 +233,8 @@ void Worker::Leave() {
 // dear for a client that is turned away.
 void Worker::Refuse(std::unique_ptr<io::Stream> stream, std::string words,
                     const Front& front) {
+  records_.refusals.Note(loop_.WallNow(), stream->peer().Address(), {}, {},
+                         words);
   if (front.address.implicit_tls) return;
   if (turned_away_.size() >= kMaxTurnedAway) return;
   turned_away_.Spawn(TurnAway(std::move(stream), std::move(words)));
@@ -256,6 +261,7 @@ void Worker::NoteLoad() {
       break;
     case Overload::Change::kBegins:
       ++counters_.stress_periods;
+      ++counters_.limits_hit[Limit::kStressPercent];
       shared_.log.Warning(absl::StrFormat(
           "overload mode begins: %d of %d connections are in use, clients have "
           "less time and fewer errors (raise max_connections if they are "
@@ -290,6 +296,8 @@ Task<void> Worker::DrainAndStop() {
   const io::Time drain_end = loop_.Now() + shared_.settings.drain_timeout;
   const bool drained = co_await session_tasks_.Drained(drain_end);
   if (!drained) {
+    counters_.limits_hit[Limit::kDrainTimeout] +=
+        static_cast<int64_t>(session_tasks_.size());
     shared_.log.Warning(absl::StrFormat(
         "drain_timeout: %d sessions are cut off", session_tasks_.size()));
     sessions_.ForEach([](Session& session) { session.Abort(); });

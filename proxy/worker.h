@@ -34,6 +34,8 @@
 #include "proxy/settings.h"
 #include "proxy/slot_budget.h"
 #include "proxy/tls_loader.h"
+#include "proxy/worker_facts.h"
+#include "proxy/worker_records.h"
 
 namespace tlspost {
 
@@ -56,14 +58,6 @@ struct WorkerShared {
   BackendNotes notes;
   // For clients' names; null: there are none. Outlives the workers.
   io::NameResolver* resolver = nullptr;
-};
-
-// What an administrator is told of one worker.
-struct WorkerReport {
-  Counters counters;
-  int backend_idle = 0;
-  int backend_waiting = 0;
-  bool reaches_backend = false;
 };
 
 // Where clients come to, whether they begin with TLS there, and which of
@@ -103,10 +97,11 @@ class Worker {
 
   const Counters& counters() const { return counters_; }
   const BackendPool& pool() const { return pool_; }
-  WorkerReport Report() const {
-    return {counters_, pool_.idle_connections(), pool_.waiting(),
-            pool_.reaches_backend()};
-  }
+  const WorkerRecords& records() const { return records_; }
+  // What an administrator is told (worker_report.cc).
+  WorkerReport Report() const;
+  // The first `limit` sessions, in the order of their coming.
+  std::vector<SessionFacts> Sessions(size_t limit);
   size_t session_count() const { return session_tasks_.size(); }
 
  private:
@@ -138,6 +133,7 @@ class Worker {
   io::Loop& loop_;
   WorkerShared& shared_;
   Counters counters_;
+  WorkerRecords records_;
   BackendPool pool_;
   ClientNames names_;
   std::shared_ptr<tls::TlsContext> tls_;

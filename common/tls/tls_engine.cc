@@ -258,6 +258,19 @@ TlsDescription TlsEngine::Describe() const {
   return description;
 }
 
+uint16_t TlsEngine::version() const {
+  TLSPOST_REQUIRE(established());
+  return static_cast<uint16_t>(SSL_version(state_->ssl.get()));
+}
+
+int TlsEngine::alert_received() const {
+  return state_ == nullptr ? -1 : state_->wire.alert_received;
+}
+
+int TlsEngine::alert_sent() const {
+  return state_ == nullptr ? -1 : state_->wire.alert_sent;
+}
+
 void TlsEngine::ReleaseBuffersWhileIdle(bool release) {
   TLSPOST_REQUIRE(state_ != nullptr);
   if (release) {

@@ -118,6 +118,13 @@ class TlsEngine {
 
   bool established() const;
   TlsDescription Describe() const;  // once established
+  // 0x0304 for TLS 1.3, as on the wire; once established.
+  uint16_t version() const;
+
+  // The last alert (RFC 8446 section 6) that the peer sent, and that it was
+  // sent, by its number; -1: none, or only the close_notify of an orderly end.
+  int alert_received() const;
+  int alert_sent() const;
 
   // Off: keeps libssl's record buffers (33 KB) between records, which a bulk
   // transfer is faster with. On is the default.

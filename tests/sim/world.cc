@@ -286,9 +286,42 @@ bool World::PlayAndStop() {
   return played && drained && at_rest;
 }
 
+// Rule 8: what is counted by labels adds up to what is counted without.
+void World::CheckCounters() {
+  const Counters& all = counters_;
+  const auto times = [&](Phase phase) {
+    return all.phases[static_cast<size_t>(phase)].count();
+  };
+  const std::pair<std::string_view, bool> rules[] = {
+      {"versions", all.handshake_versions.Sum() == all.handshakes},
+      {"ciphers", all.handshake_ciphers.Sum() == all.handshakes},
+      {"groups", all.handshake_groups.Sum() == all.handshakes},
+      {"handshake times", times(Phase::kHandshake) == all.handshakes},
+      {"failures", all.handshake_failures.Sum() == all.handshakes_failed},
+      {"messages by TLS", all.messages_by_tls.Sum() == all.messages},
+      {"message times", times(Phase::kMessage) == all.messages},
+      {"transactions", all.transactions >= all.messages + all.messages_failed},
+      {"waits", times(Phase::kBackendWait) == all.leases},
+      {"reuse", all.leases_reused <= all.leases},
+      {"connects", times(Phase::kBackendConnect) == all.backend_connects},
+      {"rates", all.rate_refusals <= all.limits_hit.Sum()},
+      {"replies", all.client_replies.Sum() >= all.messages},
+  };
+  for (const auto& [rule, holds] : rules) {
+    if (!holds) Find(absl::StrFormat("the counters do not add up: %s", rule));
+  }
+}
+
 // Rule 4: everything is given back.
 void World::TakeDown() {
-  for (const auto& worker : workers_) counters_ += worker->counters();
+  for (const auto& worker : workers_) {
+    counters_ += worker->counters();
+    const std::vector<Sender> senders = worker->records().senders.All();
+    senders_.insert(senders_.end(), senders.begin(), senders.end());
+    const std::vector<Refusal> refusals = worker->records().refusals.All();
+    refusals_.insert(refusals_.end(), refusals.begin(), refusals.end());
+  }
+  CheckCounters();
   workers_.clear();
   sinks_.clear();
   client_tasks_.reset();

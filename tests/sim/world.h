@@ -88,6 +88,8 @@ class World {
   }
   // Of all workers, as they were at the end.
   const Counters& counters() const { return counters_; }
+  const std::vector<Sender>& senders() const { return senders_; }
+  const std::vector<Refusal>& refusals() const { return refusals_; }
   int backend_connections() const { return backend_connections_; }
   int most_blocks_out() const { return most_blocks_out_; }
   int most_slots_used() const { return most_slots_used_; }
@@ -120,6 +122,7 @@ class World {
   // False when the world cannot be taken down: something in it still runs.
   bool PlayAndStop();
   void TakeDown();
+  void CheckCounters();
   void Find(std::string_view finding);
   std::string Told() const;
 
@@ -133,6 +136,8 @@ class World {
   std::set<std::pair<int, int>> answered_early_;  // sink and connection
   std::vector<Action> actions_;
   Counters counters_;
+  std::vector<Sender> senders_;
+  std::vector<Refusal> refusals_;
   std::string findings_;
   std::string backend_dialogue_;
   int backend_connections_ = 0;

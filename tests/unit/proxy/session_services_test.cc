@@ -22,6 +22,7 @@ TEST(SessionServices, IdsBeginWithTheInstanceAndDiffer) {
   const Settings settings;
   NoLog log;
   Counters counters;
+  WorkerRecords records;
   WorkerShared shared(settings,
                       {{"mail", *io::Endpoint::FromIp("192.0.2.26", 25)}},
                       /*workers=*/1, log);
@@ -35,6 +36,7 @@ TEST(SessionServices, IdsBeginWithTheInstanceAndDiffer) {
                            pool,
                            log,
                            counters,
+                           records,
                            shared.terms.front()->policies,
                            shared.handshakes,
                            nullptr,
