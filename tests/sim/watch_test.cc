@@ -91,20 +91,20 @@ TEST(Watch, RefusalsAndTheLimitBehindThem) {
   options.settings.recipient_limit = 1;
   World world(std::move(options));
   ClientPlan plan = Saying({"MAIL FROM:<a@client.example>", "RCPT TO:<b@x>",
-                            "RCPT TO:<c@x>", "RSET", "BOGUS"});
+                            "RCPT TO:<c@x>", "RCPT TO:<d@x>", "RSET", "BOGUS"});
   plan.address = "198.51.100.1";
   plan.helo = "limits.example";
   world.AddClient(std::move(plan));
   EXPECT_EQ(world.Run(), "");
   const Counters& counters = world.counters();
-  EXPECT_EQ(counters.limits_hit[Limit::kRecipient], 1);
-  EXPECT_EQ(counters.limits_hit.Sum(), 1);
+  EXPECT_EQ(counters.limits_hit[Limit::kRecipient], 2);
+  EXPECT_EQ(counters.limits_hit.Sum(), 2);
   const size_t rcpt = LabelIndex(kCommandLabels, "rcpt");
   EXPECT_EQ(counters.client_commands.at(rcpt, 0), 1);
-  EXPECT_EQ(counters.client_commands.at(rcpt, 1), 1);
-  EXPECT_EQ(counters.client_replies.at(ReplyClassIndex(452)), 1);
+  EXPECT_EQ(counters.client_commands.at(rcpt, 1), 2);
+  EXPECT_EQ(counters.client_replies.at(ReplyClassIndex(452)), 2);
   EXPECT_EQ(counters.client_replies.at(ReplyClassIndex(500)), 1);
-  ASSERT_EQ(world.refusals().size(), 2u);
+  ASSERT_EQ(world.refusals().size(), 3u);
   const Refusal& first = world.refusals().front();
   EXPECT_EQ(first.client.view(), "198.51.100.1");
   EXPECT_EQ(first.helo.view(), "limits.example");
