@@ -19,6 +19,7 @@
 #include "common/io/listen_socket.h"
 #include "common/io/machine.h"
 #include "common/io/stream.h"
+#include "common/io/uring_restrictions.h"
 #include "common/io/uring_socket.h"
 
 namespace tlspost::io {
@@ -231,7 +232,7 @@ absl::Status UringLoop::Init(const UringOptions& options) {
   io_uring_params params = {};
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                  IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP |
-                 IORING_SETUP_CQSIZE;
+                 IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED;
   params.cq_entries = options.submission_entries * 8;
   const int error =
       io_uring_queue_init_params(options.submission_entries, &ring_, &params);
@@ -242,6 +243,8 @@ absl::Status UringLoop::Init(const UringOptions& options) {
   const absl::Status registered =
       buffers_.Register(ring_, options.receive_buffers);
   if (!registered.ok()) return registered;
+  const int restricted = RestrictAndEnable(ring_);
+  if (restricted != 0) return SetupError(restricted);
   wakeup_ = std::make_unique<Wakeup>(*this);
   wakeup_->Arm();
   return absl::OkStatus();
