@@ -13,11 +13,8 @@ namespace tlspost {
 using smtp::LineBuffer;
 
 ClientChannel::ClientChannel(std::unique_ptr<io::Stream> stream,
-                             size_t line_length_limit,
-                             io::Duration write_timeout)
-    : stream_(std::move(stream)),
-      lines_(line_length_limit),
-      write_timeout_(write_timeout) {}
+                             size_t line_length_limit, const Terms& terms)
+    : stream_(std::move(stream)), lines_(line_length_limit), terms_(terms) {}
 
 std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
   if (has_put_back_) {
@@ -25,6 +22,16 @@ std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
     return Line{.too_long = false, .text = *put_back_};
   }
   put_back_.reset();
+  const std::optional<Line> line = NextLine();
+  if (!line.has_value()) return line;
+  const bool is_secret = std::exchange(awaits_secret_, false);
+  if (is_traced()) {
+    terms_.trace->NoteLine(stream_.transport(), line->text, is_secret);
+  }
+  return line;
+}
+
+std::optional<ClientChannel::Line> ClientChannel::NextLine() {
   // The chunk that the last line pointed into is given back only now.
   if (chunk_.size() == consumed_) {
     chunk_.Release();
@@ -42,6 +49,16 @@ std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
               .text = next.line};
 }
 
+void ClientChannel::TraceEvent(std::string_view what) {
+  if (is_traced()) terms_.trace->NoteEvent(stream_.transport(), what);
+}
+
+void ClientChannel::TraceMessage(uint64_t octets) {
+  if (is_traced()) {
+    TraceEvent("message of " + std::to_string(octets) + " octets");
+  }
+}
+
 void ClientChannel::PutBack(std::string_view line) {
   TLSPOST_REQUIRE(!has_put_back_);
   // The line may be the one that was put back before.
@@ -50,7 +67,7 @@ void ClientChannel::PutBack(std::string_view line) {
 }
 
 Task<absl::StatusOr<bool>> ClientChannel::HasMore() {
-  const io::Time deadline = loop().Now() + write_timeout_;
+  const io::Time deadline = loop().Now() + terms_.write_timeout;
   while (true) {
     const absl::Status here = Refill();
     if (stream_.has_output()) CO_TRY(co_await stream_.Flush(deadline));
@@ -109,7 +126,7 @@ absl::Status ClientChannel::Accept(absl::StatusOr<io::Chunk> received) {
 }
 
 Task<absl::Status> ClientChannel::Flush() {
-  const io::Time deadline = loop().Now() + write_timeout_;
+  const io::Time deadline = loop().Now() + terms_.write_timeout;
   if (pending_ == nullptr) {
     if (!stream_.has_output()) co_return absl::OkStatus();
     absl::Status flushed = co_await stream_.Flush(deadline);

@@ -20,6 +20,7 @@
 #include "common/io/stream.h"
 #include "common/smtp/line_buffer.h"
 #include "common/tls/tls_stream.h"
+#include "proxy/trace_hub.h"
 
 namespace tlspost {
 
@@ -28,10 +29,19 @@ class ClientChannel {
   // Replies collected beyond this are sent although more commands wait.
   static constexpr size_t kMaxPendingReplies = 16384;
 
-  // A line may have `line_length_limit` octets; a reply is taken by the client
-  // within `write_timeout`.
+  // What many channels have in common.
+  struct Terms {
+    io::Duration write_timeout{};  // in which the client takes a reply
+    TraceHub* trace = nullptr;     // told of lines and replies; null: nobody is
+  };
+
+  // A line may have `line_length_limit` octets. `terms` outlive the channel.
   ClientChannel(std::unique_ptr<io::Stream> stream, size_t line_length_limit,
-                io::Duration write_timeout);
+                const Terms& terms);
+
+  // Whoever listens is told as well what is no line.
+  void TraceEvent(std::string_view what);
+  void TraceMessage(uint64_t octets);
 
   // --- lines ---
   struct Line {
@@ -73,6 +83,9 @@ class ClientChannel {
   // --- replies ---
   void Say(std::string_view reply) {
     if (reply.empty()) return;
+    // The answer to a challenge is a secret.
+    awaits_secret_ = reply.starts_with("334");
+    if (is_traced()) terms_.trace->NoteReplies(stream_.transport(), reply);
     if (pending_ == nullptr) pending_ = std::make_unique<std::string>();
     pending_->append(reply);
   }
@@ -100,6 +113,10 @@ class ClientChannel {
 
  private:
   io::Loop& loop() { return stream_.transport().loop(); }
+  bool is_traced() const {
+    return terms_.trace != nullptr && terms_.trace->active();
+  }
+  std::optional<Line> NextLine();
 
   tls::TlsStream stream_;
   smtp::LineBuffer lines_;
@@ -107,12 +124,13 @@ class ClientChannel {
   uint32_t consumed_ = 0;      // of it, from its front
   bool has_put_back_ = false;  // put_back_ is the next line
   bool cannot_hear_ = false;
+  bool awaits_secret_ = false;  // the next line answers a challenge
   // The line that was put back, also while it is given out again. On the heap:
   // an idle client has none.
   std::unique_ptr<std::string> put_back_;
   // Replies not sent yet; null when there are none.
   std::unique_ptr<std::string> pending_;
-  const io::Duration write_timeout_;
+  const Terms& terms_;
 };
 
 }  // namespace tlspost

@@ -36,6 +36,8 @@ int Serve(std::span<const char* const> args) {
   log_options.syslog_name = settings->syslog_name;
   log_options.hostname = settings->hostname;
   log_options.queue_lines = static_cast<size_t>(settings->log_queue_size);
+  log_options.to = settings->log_to;
+  log_options.format = settings->log_format;
   absl::StatusOr<std::unique_ptr<Log>> log = OpenLog(log_options);
   if (!log.ok()) return Fail(log.status());
 
@@ -53,6 +55,9 @@ int Serve(std::span<const char* const> args) {
   signals.Stop();  // before what it calls is gone
   (*log)->Info("stopped");
   return clean ? 0 : 1;
+    } else if (number == SIGUSR1) {
+      const absl::Status reopened = (*log)->Reopen();
+      if (!reopened.ok()) (*log)->Error(MessageOf(reopened));
 }
 
 int Main(std::span<const char* const> args) {

@@ -33,16 +33,20 @@ Session::Session(SessionServices& services, std::unique_ptr<io::Stream> stream,
                  bool implicit_tls, ClientLimits::Visit visit)
     : services_(services),
       client_(std::move(stream), services.settings.line_length_limit,
-              services.settings.command_timeout),
+              services.channel),
       implicit_tls_(implicit_tls),
-      level_(services.policies.LevelFor(client_.stream().transport().peer())) {
+      level_(services.policies.LevelFor(client_.stream().transport().peer())),
+      started_ms_(MillisecondsOf(services.loop.Now())) {
   state_.visit = std::move(visit);
 }
 
 // Few locals here and in Converse: an idle client costs us their frames, and
 // every temporary lives in them. What needs no waiting is in plain functions.
 Task<void> Session::Run() {
-  services_.log.Info(absl::StrFormat("connect from %s", Peer()));
+  if (!services_.log.takes_records()) {
+    services_.log.Info(absl::StrFormat("connect from %s", Peer()));
+  }
+  client_.TraceEvent("connected");
   if (!implicit_tls_) Greet();
   absl::Status why = co_await Converse();
   // And with these the client's own backend connections.
@@ -246,11 +250,6 @@ void Session::LogEnd(const absl::Status& why) const {
   }
   services_.log.Info(
       absl::StrFormat("lost connection after %s from %s", after, Peer()));
-}
-
-void Session::LogDisconnect() const {
-  services_.log.Info(
-      absl::StrFormat("disconnect from %s %s", Peer(), state_.tally.Summary()));
 }
 
 }  // namespace tlspost

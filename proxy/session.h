@@ -3,7 +3,8 @@
 // Run is the conversation; a Transaction is the loan of a backend connection
 // in the middle of it. Nothing the client said before TLS has effect after it.
 // session.cc is the course of the talk, session_commands.cc what is answered at
-// once, session_chunks.cc BDAT out of place, session_tls.cc the way into TLS.
+// once, session_chunks.cc BDAT out of place, session_tls.cc the way into TLS,
+// session_log.cc what the log says of its end.
 
 #ifndef TLSPOST_PROXY_SESSION_H_
 #define TLSPOST_PROXY_SESSION_H_
@@ -92,18 +93,21 @@ class Session : public ListNode<Session> {
   smtp::EhloCapabilities Offered() const;
   std::string Mechanisms() const;
   std::string Peer() const { return LogName(client_.stream().transport()); }
+  // Wraps after 49 days, and so do differences, which are right till then.
+  static uint32_t MillisecondsOf(io::Time time);
   void LogEnd(const absl::Status& why) const;
-  void LogDisconnect() const;
+  void LogDisconnect();
 
   SessionServices& services_;
   ClientChannel client_;
   ClientState state_;
-  io::Time deadline_;   // for the client's next command
-  bool heard_ = false;  // the client has sent something
-  bool idle_ = false;   // waiting for the next command
-  bool draining_ = false;
-  const bool implicit_tls_;
-  const TlsSecurityLevel level_;
+  io::Time deadline_;       // for the client's next command
+  bool heard_ : 1 = false;  // the client has sent something
+  bool idle_ : 1 = false;   // waiting for the next command
+  bool draining_ : 1 = false;
+  const bool implicit_tls_ : 1;
+  const TlsSecurityLevel level_ : 8;
+  const uint32_t started_ms_;
 };
 
 }  // namespace tlspost

@@ -18,6 +18,7 @@
 #include "proxy/authentication.h"
 #include "proxy/backend_pool.h"
 #include "proxy/bound_backend.h"
+#include "proxy/client_channel.h"
 #include "proxy/client_limits.h"
 #include "proxy/client_names.h"
 #include "proxy/client_policies.h"
@@ -47,6 +48,7 @@ struct SessionServices {
   const bool& draining;
   io::WaitQueue& delays;         // replies that are late on purpose
   ClientNames* names = nullptr;  // null: there are none
+  ClientChannel::Terms channel{};
 
   std::string NextId();
 };
@@ -92,6 +94,7 @@ struct ClientState {
   uint16_t errors = 0;             // refusals since the last message
   uint16_t junk = 0;  // commands without use since the last message
   smtp::Verb last_verb = smtp::Verb::kEmpty;
+  uint16_t messages = 0;  // that a backend has taken; stops at the last number
   CommandTally tally;
   ClientLimits::Visit visit;  // what all its sessions do together
   // Null until the first AUTH has failed or succeeded: most clients have none.

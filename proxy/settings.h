@@ -29,6 +29,8 @@ enum class BackendTlsLevel { kNone, kMay, kEncrypt, kVerify };
 enum class BareNewline { kNormalize, kReject };
 enum class ReceivedFormat { kPostfix, kGmail };
 enum class UpstreamProxyProtocol { kNone, kHaproxy };
+enum class LogTo { kStderr, kSyslog, kJournal };
+enum class LogFormat { kText, kJson };
 
 // The words of each enum, in the order of its values.
 inline constexpr std::array<std::string_view, 3> kTlsSecurityLevelWords = {
@@ -45,6 +47,10 @@ inline constexpr std::array<std::string_view, 2> kReceivedFormatWords = {
     "postfix", "gmail"};
 inline constexpr std::array<std::string_view, 2> kUpstreamProxyProtocolWords = {
     "none", "haproxy"};
+inline constexpr std::array<std::string_view, 3> kLogToWords = {
+    "stderr", "syslog", "journal"};
+inline constexpr std::array<std::string_view, 2> kLogFormatWords = {"text",
+                                                                    "json"};
 
 constexpr std::span<const std::string_view> WordsOf(TlsSecurityLevel) {
   return kTlsSecurityLevelWords;
@@ -66,6 +72,12 @@ constexpr std::span<const std::string_view> WordsOf(ReceivedFormat) {
 }
 constexpr std::span<const std::string_view> WordsOf(UpstreamProxyProtocol) {
   return kUpstreamProxyProtocolWords;
+}
+constexpr std::span<const std::string_view> WordsOf(LogTo) {
+  return kLogToWords;
+}
+constexpr std::span<const std::string_view> WordsOf(LogFormat) {
+  return kLogFormatWords;
 }
 
 struct Settings {

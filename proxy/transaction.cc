@@ -2,6 +2,7 @@
 
 #include "proxy/transaction.h"
 
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -154,10 +155,12 @@ Task<absl::Status> Transaction::RelayMessage() {
 
 void Transaction::NoteOutcome(const RelayOutcome& outcome,
                               const absl::Status& end, io::Time started) {
+  client_.TraceMessage(outcome.octets);
   Counters& counters = services_.counters;
   if (outcome.outcome_unknown) ++counters.outcomes_unknown;
   if (outcome.accepted) {
     ++counters.messages;
+    if (state_.messages < UINT16_MAX) ++state_.messages;
     NoteMessage(state_);
   } else {
     ++counters.messages_failed;

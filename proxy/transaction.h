@@ -25,6 +25,7 @@
 #include "proxy/backend_pool.h"
 #include "proxy/chunk_relay.h"
 #include "proxy/client_channel.h"
+#include "proxy/log_record.h"
 #include "proxy/message_relay.h"
 #include "proxy/relay_outcome.h"
 #include "proxy/session_services.h"
@@ -111,6 +112,7 @@ class Transaction {
   void LogMessage(const RelayOutcome& outcome, const absl::Status& end,
                   io::Time data_started) const;
   void LogRefusal() const;
+  LogRecord Record(std::string_view status) const;
 
   SessionServices& services_;
   ClientChannel& client_;

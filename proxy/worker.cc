@@ -23,6 +23,7 @@ constexpr io::Duration kAcceptPause = 100ms;
 constexpr io::Duration kAcceptCalm = 5s;
 // A client that is turned away gets this long to take the 421, and to close.
 constexpr io::Duration kTurnAwayTimeout = 2s;
+constexpr ClientChannel::Terms kTurnAwayTerms = {kTurnAwayTimeout, nullptr};
 // What is closed by force at the end of a drain gets this long to unwind.
 constexpr io::Duration kUnwindTimeout = 5s;
 
@@ -84,7 +85,8 @@ SessionServices Worker::ServicesFor(const FrontTerms& terms) {
                          overloaded_,
                          draining_,
                          delays_,
-                         names_.enabled() ? &names_ : nullptr};
+                         names_.enabled() ? &names_ : nullptr,
+                         {terms.settings.command_timeout, &shared_.trace}};
 }
 
 absl::Status Worker::Listen(const std::vector<ListenAddress>& addresses) {
@@ -238,7 +240,7 @@ void Worker::Refuse(std::unique_ptr<io::Stream> stream, std::string words,
 Task<void> Worker::TurnAway(std::unique_ptr<io::Stream> stream,
                             std::string words) {
   ClientChannel client(std::move(stream), smtp::kDefaultLineLengthLimit,
-                       kTurnAwayTimeout);
+                       kTurnAwayTerms);
   client.Say(words);
   const absl::Status sent = co_await client.Flush();
   if (!sent.ok()) co_return;

@@ -35,6 +35,7 @@
 #include "proxy/slot_budget.h"
 #include "proxy/tls_loader.h"
 
+#include "proxy/trace_hub.h"
 namespace tlspost {
 
 // What the workers of a process have in common; outlives them.
@@ -55,6 +56,7 @@ struct WorkerShared {
   Overload overload;
   BackendNotes notes;
   // For clients' names; null: there are none. Outlives the workers.
+  TraceHub trace;
   io::NameResolver* resolver = nullptr;
 };
 

@@ -28,6 +28,7 @@
 
 #include "absl/status/status.h"
 #include "common/base/tls_description.h"
+#include "common/tls/certificate_facts.h"
 #include "common/tls/tls_context.h"
 #include "common/tls/tls_failure.h"
 #include "common/tls/tls_session.h"
@@ -118,6 +119,9 @@ class TlsEngine {
 
   bool established() const;
   TlsDescription Describe() const;  // once established
+  // Server only: the certificate that the client was shown; nothing before
+  // that, or when an earlier session was resumed.
+  std::optional<CertificateFacts> ServedCertificate() const;
 
   // Off: keeps libssl's record buffers (33 KB) between records, which a bulk
   // transfer is faster with. On is the default.
