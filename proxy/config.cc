@@ -12,6 +12,7 @@
 #include <utility>
 #include <variant>
 
+#include "common/base/open_file.h"
 #include "common/base/status.h"
 #include "proxy/listener_settings.h"
 #include "proxy/settings_problems.h"
@@ -59,13 +60,14 @@ std::string PlaceIn(std::string_view path, const toml::source_position& place) {
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
-      std::fopen(path.c_str(), "rbe"), std::fclose);
+  const int descriptor = OpenFile(path, FileUse::kRead);
   const auto failed = [&path](int error) {
     return InvalidAt("--config=" + Printable(path),
                      std::string("cannot be read: ") + std::strerror(error));
   };
-  if (file == nullptr) return failed(errno);
+  if (descriptor < 0) return failed(errno);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
+      fdopen(descriptor, "rb"), std::fclose);
   std::string content(kMaxFileBytes + 1, '\0');
   const size_t size = std::fread(content.data(), 1, content.size(), file.get());
   if (std::ferror(file.get()) != 0) return failed(errno);

@@ -16,6 +16,7 @@
 #include "proxy/server.h"
 #include "proxy/settings_help.h"
 #include "proxy/signals.h"
+#include "proxy/walls/walls.h"
 
 namespace tlspost {
 namespace {
@@ -31,22 +32,32 @@ int Serve(std::span<const char* const> args) {
   SignalWatcher signals;
   absl::StatusOr<Settings> settings = LoadSettings(args);
   if (!settings.ok()) return Fail(settings.status());
+  const auto walls = Walls::Build(*settings, args);
+  if (!walls.ok()) return Fail(walls.status());
   LogOptions log_options;
   log_options.file = settings->log_file;
+  log_options.to = settings->log_to;
+  log_options.format = settings->log_format;
   log_options.syslog_name = settings->syslog_name;
   log_options.hostname = settings->hostname;
   log_options.queue_lines = static_cast<size_t>(settings->log_queue_size);
-  log_options.to = settings->log_to;
-  log_options.format = settings->log_format;
   absl::StatusOr<std::unique_ptr<Log>> log = OpenLog(log_options);
   if (!log.ok()) return Fail(log.status());
 
   Server server(*std::move(settings), **log);
+  server.set_on_bound([&] {
+    const absl::StatusOr<std::string> closed = (*walls)->Close();
+    if (closed.ok()) (*log)->Info("walls: " + *closed);
+    return closed.status();
+  });
   const absl::Status started = server.Start();
   if (!started.ok()) return Fail(started);
   signals.Start([&](int number) {
     if (number == SIGHUP) {
       server.Reload();
+    } else if (number == SIGUSR1) {
+      const absl::Status reopened = (*log)->Reopen();
+      if (!reopened.ok()) (*log)->Error(MessageOf(reopened));
     } else {
       server.Terminate();
     }
@@ -55,9 +66,6 @@ int Serve(std::span<const char* const> args) {
   signals.Stop();  // before what it calls is gone
   (*log)->Info("stopped");
   return clean ? 0 : 1;
-    } else if (number == SIGUSR1) {
-      const absl::Status reopened = (*log)->Reopen();
-      if (!reopened.ok()) (*log)->Error(MessageOf(reopened));
 }
 
 int Main(std::span<const char* const> args) {

@@ -170,6 +170,7 @@ absl::Status Server::Start() {
   log_.Info(absl::StrFormat("ready: %d workers, backend %s", worker_count_,
                             absl::StrJoin(settings_.backend, ", ")));
   return absl::OkStatus();
+  if (result.ok()) result = on_bound_();
 }
 
 // Where no listener wants names there is no thread for them.

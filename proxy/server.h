@@ -8,11 +8,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -38,6 +40,12 @@ class Server {
 
   // A certificate that is in no file, for the demo.
   void UseCertificate(std::string cert_pem, std::string key_pem);
+
+  // Called once by Start, when all ports are bound and nobody is let in yet. An
+  // error ends the start.
+  void set_on_bound(std::function<absl::Status()> on_bound) {
+    on_bound_ = std::move(on_bound);
+  }
 
   // Checks certificates, addresses and ports, then starts the workers. They
   // serve when it returns OK.
@@ -92,6 +100,7 @@ class Server {
   int worker_count_;
   std::string instance_;
   const int64_t start_time_s_;
+  std::function<absl::Status()> on_bound_ = [] { return absl::OkStatus(); };
   TlsLoader tls_loader_;
   TlsLoader::Loaded tls_;  // until the workers run
   std::vector<ListenAddress> listen_;

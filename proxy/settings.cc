@@ -329,6 +329,16 @@ std::optional<SettingsProblem> FindPoolProblem(const Settings& settings) {
   return std::nullopt;
 }
 
+std::optional<SettingsProblem> FindProcessProblem(const Settings& settings) {
+  if (!settings.log_file.empty() && settings.log_to != LogTo::kStderr) {
+    return SettingsProblem{"log_to", "goes to one place; leave out log_file"};
+  }
+  if (!settings.group.empty() && settings.user.empty()) {
+    return SettingsProblem{"group", "needs a user; set user, too"};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 TlsTerms Settings::terms() const {
@@ -344,7 +354,8 @@ std::vector<SettingsProblem> FindSettingsProblems(const Settings& settings) {
   for (const auto find :
        {FindNameProblem, FindListenProblem, FindAdminProblem,
         FindProxyProtocolProblem, FindBackendProblem, FindTlsProblem,
-        FindBackendTlsProblem, FindKeywordProblem, FindPoolProblem}) {
+        FindBackendTlsProblem, FindKeywordProblem, FindPoolProblem,
+        FindProcessProblem}) {
     if (auto problem = find(settings)) problems.push_back(*std::move(problem));
   }
   // A listener has what is wrong with the settings around it, too.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "common/base/open_file.h"
 #include "common/base/status.h"
 
 namespace tlspost {
@@ -127,7 +128,7 @@ std::vector<TlsReloader::FileFacts> TlsReloader::Facts() const {
   for (const std::string& file : files_) {
     FileFacts& facts = all.emplace_back();
     struct stat found = {};
-    if (stat(file.c_str(), &found) != 0) {
+    if (StatFile(file, found) != 0) {
       facts.error = errno;
       continue;
     }

@@ -122,5 +122,21 @@ TEST(CheckMachine, LooksAtPortsLimitsAndTheLog) {
   EXPECT_THAT(findings, Contains(Field(&Finding::thing, "clock")));
 }
 
+TEST(CheckPrivileges, AUserThatIsNotThereFails) {
+  Settings settings;
+  settings.user = "no-such-user-here";
+  std::vector<Finding> findings;
+  CheckPrivileges(settings, findings);
+  EXPECT_THAT(findings, Contains(Is(Verdict::kFail, "user", "useradd")));
+}
+
+TEST(CheckPrivileges, AnOpenSandboxIsNoted) {
+  Settings settings;
+  settings.sandbox = false;
+  std::vector<Finding> findings;
+  CheckPrivileges(settings, findings);
+  EXPECT_THAT(findings, Contains(Is(Verdict::kNote, "sandbox", "core dumps")));
+}
+
 }  // namespace
 }  // namespace tlspost

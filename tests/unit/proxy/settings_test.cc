@@ -265,6 +265,13 @@ TEST(SettingsTest, ImpossibleCombinations) {
                 s.backend_backoff_min = s.backend_backoff_max * 2;
               }),
               StartsWith("backend_backoff_min: must not be more than"));
+  EXPECT_THAT(problem_with([](Settings& s) {
+                s.log_file = "mail.log";
+                s.log_to = LogTo::kSyslog;
+              }),
+              StartsWith("log_to: goes to one place"));
+  EXPECT_THAT(problem_with([](Settings& s) { s.group = "mail"; }),
+              StartsWith("group: needs a user"));
 }
 
 // These three go into SMTP replies, headers and log lines.
