@@ -19,7 +19,9 @@
 #include "common/base/status.h"
 #include "common/io/ares_resolver.h"
 #include "common/io/listen_socket.h"
+#include "common/io/memory_limit.h"
 #include "common/io/uring.h"
+#include "proxy/memory_budget.h"
 #include "proxy/server_thread.h"
 #include "proxy/startup.h"
 
@@ -127,6 +129,14 @@ absl::Status Server::FitDescriptorLimit() {
   return absl::OkStatus();
 }
 
+void Server::SayMemory() {
+  const std::vector<MemoryTerm> terms =
+      WorstCaseMemory(settings_, worker_count_, settings_.max_connections);
+  log_.Info("memory: " + DescribeMemory(terms));
+  const std::string warning = MemoryWarning(terms, io::FindMemoryLimit());
+  if (!warning.empty()) log_.Warning("memory: " + warning);
+}
+
 // --- threads --------------------------------------------------------------
 
 absl::Status Server::Start() {
@@ -139,6 +149,7 @@ absl::Status Server::Start() {
   for (const std::string& warning : SettingsWarnings(settings_)) {
     log_.Warning(warning);
   }
+  SayMemory();
   shared_ = std::make_unique<WorkerShared>(settings_, backend_addresses_,
                                            worker_count_, log_);
   shared_->notes.own_mark = instance_;
@@ -159,6 +170,7 @@ absl::Status Server::Start() {
       tls_loader_, log_, settings_.tls_session_cache_timeout,
       [this](std::vector<WorkerTls> workers) { UseTls(std::move(workers)); });
   if (result.ok()) result = StartAdmin();
+  if (result.ok()) result = on_bound_();
   for (const auto& thread : threads_) thread->go.set_value(result.ok());
   if (!result.ok()) return result;
   for (const ListenAddress& address : listen_) {
@@ -170,7 +182,6 @@ absl::Status Server::Start() {
   log_.Info(absl::StrFormat("ready: %d workers, backend %s", worker_count_,
                             absl::StrJoin(settings_.backend, ", ")));
   return absl::OkStatus();
-  if (result.ok()) result = on_bound_();
 }
 
 // Where no listener wants names there is no thread for them.

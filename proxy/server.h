@@ -82,6 +82,7 @@ class Server {
   absl::Status ResolveAdmin();
   absl::Status StartResolver();
   absl::Status FitDescriptorLimit();
+  void SayMemory();
   void UseTls(std::vector<WorkerTls> workers);
   void RunWorker(Thread& thread, size_t number);
 
@@ -99,8 +100,8 @@ class Server {
   Log& log_;
   int worker_count_;
   std::string instance_;
-  const int64_t start_time_s_;
   std::function<absl::Status()> on_bound_ = [] { return absl::OkStatus(); };
+  const int64_t start_time_s_;
   TlsLoader tls_loader_;
   TlsLoader::Loaded tls_;  // until the workers run
   std::vector<ListenAddress> listen_;

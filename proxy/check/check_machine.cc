@@ -6,14 +6,17 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "common/base/status.h"
 #include "common/io/listen_socket.h"
 #include "common/io/machine.h"
+#include "common/io/memory_limit.h"
 #include "common/io/uring.h"
 #include "proxy/check/check.h"
+#include "proxy/memory_budget.h"
 #include "proxy/startup.h"
 
 namespace tlspost {
@@ -124,6 +127,17 @@ class MachineCheck {
     }
   }
 
+  void CheckMemory() {
+    const std::vector<MemoryTerm> terms = WorstCaseMemory(
+        settings_, WorkerCount(settings_), settings_.max_connections);
+    const std::string warning = MemoryWarning(terms, io::FindMemoryLimit());
+    if (warning.empty()) {
+      found_.Ok("memory", DescribeMemory(terms));
+    } else {
+      found_.Warn("memory", warning);
+    }
+  }
+
   void CheckClock() {
     const io::ClockFacts clock = io::LookAtClock();
     const std::string now =
@@ -181,6 +195,7 @@ void CheckMachine(const Settings& settings, std::vector<Finding>& findings) {
   check.CheckUring();
   check.CheckBacklog();
   check.CheckLogFile();
+  check.CheckMemory();
   check.CheckClock();
 }
 
