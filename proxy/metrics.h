@@ -18,21 +18,24 @@
 namespace tlspost {
 
 // GAUGE(name, what it shows now)
-#define TLSPOST_GAUGES(GAUGE)                                             \
-  GAUGE(client_sessions, "client sessions open")                          \
-  GAUGE(client_sessions_max, "client sessions that may be open")          \
-  GAUGE(backend_connections,                                              \
-        "backend connections open, being opened or ended")                \
-  GAUGE(backend_connections_max, "backend connections that there may be") \
-  GAUGE(backend_connections_idle, "backend connections waiting for work") \
-  GAUGE(backend_waiting, "transactions waiting for a backend connection") \
-  GAUGE(backend_up, "whether a worker reaches the backend: 1 or 0")       \
-  GAUGE(draining, "whether SIGTERM has come: 1 or 0")                     \
-  GAUGE(workers, "worker threads that serve")                             \
-  GAUGE(workers_silent, "worker threads that do not answer for a second") \
-  GAUGE(tls_last_reload_successful,                                       \
-        "whether certificates could be loaded when last tried: 1 or 0")   \
-  GAUGE(tls_last_reload_timestamp_seconds,                                \
+#define TLSPOST_GAUGES(GAUGE)                                                 \
+  GAUGE(client_sessions, "client sessions open")                              \
+  GAUGE(client_sessions_max, "client sessions that may be open")              \
+  GAUGE(backend_connections,                                                  \
+        "backend connections open, being opened or ended")                    \
+  GAUGE(backend_connections_max, "backend connections that there may be")     \
+  GAUGE(backend_connections_idle, "backend connections waiting for work")     \
+  GAUGE(backend_waiting, "transactions waiting for a backend connection")     \
+  GAUGE(backend_up, "whether a worker reaches the backend: 1 or 0")           \
+  GAUGE(draining, "whether SIGTERM has come: 1 or 0")                         \
+  GAUGE(workers, "worker threads that serve")                                 \
+  GAUGE(coroutine_frames, "coroutines that live: sessions, and what they do") \
+  GAUGE(coroutine_frame_octets, "memory that these use")                      \
+  GAUGE(receive_blocks, "blocks of memory with received octets in them")      \
+  GAUGE(workers_silent, "worker threads that do not answer for a second")     \
+  GAUGE(tls_last_reload_successful,                                           \
+        "whether certificates could be loaded when last tried: 1 or 0")       \
+  GAUGE(tls_last_reload_timestamp_seconds,                                    \
         "when certificates were loaded, or began to be bad")
 
 struct MetricsSnapshot {

@@ -114,6 +114,9 @@ MetricsSnapshot Server::Metrics() {
     snapshot.backend_connections_idle += report.backend_idle;
     snapshot.backend_waiting += report.backend_waiting;
     if (report.reaches_backend) snapshot.backend_up = 1;
+    snapshot.coroutine_frames += report.frames.frames;
+    snapshot.coroutine_frame_octets += report.frames.bytes;
+    snapshot.receive_blocks += report.blocks;
   }
   snapshot.counters.tls_reloads = reloader_->reloads();
   snapshot.counters.tls_reload_failures = reloader_->failures();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/base/frame_slab.h"
 #include "common/base/intrusive_list.h"
 #include "common/base/task.h"
 #include "common/io/endpoint.h"
@@ -34,8 +35,8 @@
 #include "proxy/settings.h"
 #include "proxy/slot_budget.h"
 #include "proxy/tls_loader.h"
-
 #include "proxy/trace_hub.h"
+
 namespace tlspost {
 
 // What the workers of a process have in common; outlives them.
@@ -55,8 +56,8 @@ struct WorkerShared {
   HandshakeLimit handshakes;
   Overload overload;
   BackendNotes notes;
-  // For clients' names; null: there are none. Outlives the workers.
   TraceHub trace;
+  // For clients' names; null: there are none. Outlives the workers.
   io::NameResolver* resolver = nullptr;
 };
 
@@ -66,6 +67,8 @@ struct WorkerReport {
   int backend_idle = 0;
   int backend_waiting = 0;
   bool reaches_backend = false;
+  FrameUse frames;     // coroutines that live
+  int64_t blocks = 0;  // memory blocks with received octets
 };
 
 // Where clients come to, whether they begin with TLS there, and which of
@@ -106,8 +109,12 @@ class Worker {
   const Counters& counters() const { return counters_; }
   const BackendPool& pool() const { return pool_; }
   WorkerReport Report() const {
-    return {counters_, pool_.idle_connections(), pool_.waiting(),
-            pool_.reaches_backend()};
+    return {counters_,
+            pool_.idle_connections(),
+            pool_.waiting(),
+            pool_.reaches_backend(),
+            ThisThreadFrameUse(),
+            loop_.blocks().blocks_out()};
   }
   size_t session_count() const { return session_tasks_.size(); }
 
