@@ -281,12 +281,13 @@ void UringLoop::Run() {
     HandleCompletions();
     wheel().Advance(Now());
     RunReady();
+    RunDeferred(MonotonicNow);
     FeedStarved();
   }
 }
 
 void UringLoop::WaitForCompletions() {
-  if (!ready().empty()) {
+  if (has_work()) {
     io_uring_submit_and_get_events(&ring_);
     return;
   }

@@ -116,6 +116,7 @@ class TlsEngine {
   // What is to be sent to the peer, in order; leaves nothing behind.
   std::string TakeOutput();
 
+  bool is_server() const { return context_->is_server(); }
   bool established() const;
   TlsDescription Describe() const;  // once established
 
