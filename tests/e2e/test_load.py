@@ -110,6 +110,16 @@ class LoadTest(case.Case):
             self.assertRegex(sink.stop(), r"\d+ messages for \d+ recipients")
         return result
 
+    def await_chunking(self, running):
+        """Right after the start EHLO may not offer CHUNKING yet."""
+        with contextlib.closing(self.plain_session(running)) as client:
+
+            def known():
+                client.ehlo("client.test")
+                return "CHUNKING" in client.extensions
+
+            util.wait_until(known, 10, "CHUNKING in the EHLO reply")
+
     def test_messages_through_starttls_are_proved(self):
         status, results, text = self.load_through_proxy(
             ["--workers=2"],
@@ -138,14 +148,7 @@ class LoadTest(case.Case):
                 listen_tls="127.0.0.1:%d" % port,
                 workers=1,
             )
-            # Right after the start EHLO may not offer CHUNKING yet.
-            with contextlib.closing(self.plain_session(running)) as client:
-
-                def known():
-                    client.ehlo("client.test")
-                    return "CHUNKING" in client.extensions
-
-                util.wait_until(known, 10, "CHUNKING in the EHLO reply")
+            self.await_chunking(running)
             status, results, text = self.load(
                 port,
                 sink,
@@ -165,6 +168,27 @@ class LoadTest(case.Case):
         self.assertEqual(
             results["resumed"], results["handshakes"] - 4, text
         )
+
+    def test_chunks_that_follow_their_envelope_at_once_are_proved(self):
+        with self.sink("--fault=RCPT:reject=450:7") as sink:
+            running = self.start_proxy(sink.address, workers=1)
+            self.await_chunking(running)
+            status, results, text = self.load(
+                running.port,
+                sink,
+                "--pipelining",
+                "--bdat",
+                "--chunk-size=1500",
+                "--count=60",
+                "--messages=3",
+                "--clients=4",
+                "--warm-up=1ms",
+            )
+        self.assertEqual(results["verify"]["accepted"], 60 - 60 // 7, text)
+        self.assertEqual(results["verify"]["refused"], 60 // 7, text)
+        self.assertTrue(results["verify"]["ok"], text)
+        # Refusals are errors of the run.
+        self.assertEqual(status, 1, text)
 
     def test_refusals_are_counted_and_prove_nothing_wrong(self):
         status, results, text = self.load_through_proxy(
