@@ -2,6 +2,7 @@
 
 #include "proxy/backend.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -24,7 +25,8 @@ absl::Status UnexpectedReply(std::string_view what, std::string_view reply) {
 Backend::Backend(std::unique_ptr<io::Stream> stream)
     : opened_at(stream->loop().Now()),
       idle_since(opened_at),
-      stream_(std::move(stream)) {}
+      stream_(std::move(stream)),
+      address_(stream_.transport().peer().ToString()) {}
 
 Task<absl::Status> Backend::Announce(std::string_view header,
                                      const smtp::ClientIdentity* identity,
@@ -171,14 +173,19 @@ Task<absl::StatusOr<BackendReply>> Backend::ReadReply(io::Time deadline) {
 
 Task<absl::StatusOr<BackendReply>> Backend::Introduce(
     const smtp::ClientIdentity& identity, io::Time deadline) {
-  // Until the reply says otherwise it is unknown whose connection this is.
+  // Until the reply says otherwise it is unknown whose connection this is. The
+  // memory of the last one's name is for the next one's.
+  std::optional<smtp::ClientIdentity> carried = std::move(identity_);
   identity_.reset();
   ++introductions_;
-  const std::string command =
-      smtp::EncodeXclient(capabilities_.xclient, identity);
+  std::string command = smtp::EncodeXclient(capabilities_.xclient, identity);
   CO_TRY(co_await Send(command, 1, deadline));
+  KeepSpareString(command);
   CO_TRY_LET(reply, co_await ReadReply(deadline));
-  if (reply.code == 220) identity_ = identity;
+  if (reply.code != 220) co_return reply;
+  if (!carried.has_value()) carried.emplace();
+  *carried = identity;
+  identity_ = std::move(carried);
   co_return reply;
 }
 

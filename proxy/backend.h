@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/spare_string.h"
 #include "common/base/task.h"
 #include "common/io/stream.h"
 #include "common/smtp/capabilities.h"
@@ -32,6 +33,9 @@ class BackendTarget;
 struct BackendReply {
   BackendReply(int reply_code, std::string reply_text)
       : code(reply_code), text(std::move(reply_text)) {}
+  BackendReply(BackendReply&&) = default;
+  BackendReply& operator=(BackendReply&&) = default;
+  ~BackendReply() { KeepSpareString(text); }
 
   int code;
   std::string text;  // verbatim, all lines, CRLF ends
@@ -129,6 +133,8 @@ class Backend {
   const std::string& refusal() const { return refusal_; }
 
   io::Stream& stream() { return stream_.transport(); }
+  // Its own, as the log names it.
+  const std::string& address() const { return address_; }
   io::Loop& loop() { return stream().loop(); }
   // Null in plaintext.
   const tls::TlsEngine* tls() const { return stream_.engine(); }
@@ -159,6 +165,7 @@ class Backend {
   Task<absl::Status> SayEhlo(std::string hostname, io::Time deadline);
 
   tls::TlsStream stream_;
+  const std::string address_;
   smtp::ReplyParser parser_;
   io::Chunk chunk_;
   int expected_replies_ = 0;

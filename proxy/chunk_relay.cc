@@ -45,7 +45,7 @@ ChunkRelay::ChunkRelay(SessionServices& services, ClientChannel& client,
       header_(std::move(header)) {}
 
 Task<absl::Status> ChunkRelay::Run(smtp::BdatArguments chunk) {
-  reply_.clear();
+  KeepSpareString(reply_);
   left_ = chunk.size;
   last_ = chunk.last;
   if (!failed()) CheckLimits(chunk);
@@ -72,8 +72,10 @@ void ChunkRelay::CheckLimits(const smtp::BdatArguments& chunk) {
 Task<absl::Status> ChunkRelay::Pass(smtp::BdatArguments chunk) {
   smtp::BdatArguments with_header = chunk;
   with_header.size += header_.size();
-  command_ = smtp::FormatBdat(with_header) + header_;
-  std::string().swap(header_);
+  command_ = TakeSpareString();
+  smtp::AppendBdat(with_header, command_);
+  command_ += header_;
+  KeepSpareString(header_);
   // Nothing was asked since the chunk before this one was answered: whatever
   // it is, it would be taken for the answer to this one.
   if (lease_->readable()) Lose();
@@ -126,7 +128,7 @@ Task<void> ChunkRelay::Forward(std::string_view piece) {
   end_sent_ = last_ && left_ == 0;
   const absl::Status sent =
       co_await lease_->SendData(command_, piece, deadline);
-  std::string().swap(command_);
+  KeepSpareString(command_);
   if (sent.ok()) co_return;
   // A server that refuses in mid-chunk says why before it closes.
   if (lease_->readable()) {

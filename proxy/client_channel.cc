@@ -22,7 +22,7 @@ ClientChannel::ClientChannel(std::unique_ptr<io::Stream> stream,
 std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
   if (has_put_back_) {
     has_put_back_ = false;
-    return Line{.too_long = false, .text = *put_back_};
+    return Line{.too_long = false, .text = **put_back_};
   }
   put_back_.reset();
   // The chunk that the last line pointed into is given back only now.
@@ -45,7 +45,7 @@ std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
 void ClientChannel::PutBack(std::string_view line) {
   TLSPOST_REQUIRE(!has_put_back_);
   // The line may be the one that was put back before.
-  put_back_ = std::make_unique<std::string>(line);
+  put_back_ = std::make_unique<SpareString>(line);
   has_put_back_ = true;
 }
 
@@ -67,7 +67,7 @@ Task<absl::StatusOr<bool>> ClientChannel::HasMore() {
 
 void ClientChannel::WipePutBack() {
   TLSPOST_REQUIRE(!has_put_back_);
-  if (put_back_ != nullptr) smtp::Wipe(*put_back_);
+  if (put_back_ != nullptr) smtp::Wipe(**put_back_);
   put_back_.reset();
 }
 
@@ -116,14 +116,14 @@ Task<absl::Status> ClientChannel::Flush() {
     cannot_hear_ = !flushed.ok();
     co_return flushed;
   }
-  const std::unique_ptr<std::string> replies = std::move(pending_);
-  absl::Status written = co_await stream_.Write(*replies, deadline);
+  const std::unique_ptr<SpareString> replies = std::move(pending_);
+  absl::Status written = co_await stream_.Write(**replies, deadline);
   cannot_hear_ = !written.ok();
   co_return written;
 }
 
 size_t ClientChannel::DiscardInput() {
-  size_t octets = unread().size() + (has_put_back_ ? put_back_->size() : 0);
+  size_t octets = unread().size() + (has_put_back_ ? (*put_back_)->size() : 0);
   if (lines_.in_line()) ++octets;
   chunk_.Release();
   consumed_ = 0;

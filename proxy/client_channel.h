@@ -11,11 +11,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/spare_string.h"
 #include "common/base/task.h"
 #include "common/io/stream.h"
 #include "common/smtp/line_buffer.h"
@@ -73,11 +73,11 @@ class ClientChannel {
   // --- replies ---
   void Say(std::string_view reply) {
     if (reply.empty()) return;
-    if (pending_ == nullptr) pending_ = std::make_unique<std::string>();
-    pending_->append(reply);
+    if (pending_ == nullptr) pending_ = std::make_unique<SpareString>();
+    (*pending_)->append(reply);
   }
   bool must_flush() const {
-    return pending_ != nullptr && pending_->size() >= kMaxPendingReplies;
+    return pending_ != nullptr && (*pending_)->size() >= kMaxPendingReplies;
   }
   bool needs_flush() const {
     return pending_ != nullptr || stream_.has_output();
@@ -107,11 +107,11 @@ class ClientChannel {
   uint32_t consumed_ = 0;      // of it, from its front
   bool has_put_back_ = false;  // put_back_ is the next line
   bool cannot_hear_ = false;
-  // The line that was put back, also while it is given out again. On the heap:
+  // The line that was put back, also while it is given out again. By pointer:
   // an idle client has none.
-  std::unique_ptr<std::string> put_back_;
+  std::unique_ptr<SpareString> put_back_;
   // Replies not sent yet; null when there are none.
-  std::unique_ptr<std::string> pending_;
+  std::unique_ptr<SpareString> pending_;
   const io::Duration write_timeout_;
 };
 

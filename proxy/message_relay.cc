@@ -7,6 +7,7 @@
 
 #include "common/base/check.h"
 #include "common/base/co_try.h"
+#include "common/base/spare_string.h"
 #include "proxy/hop_limit.h"
 
 namespace tlspost {
@@ -65,7 +66,7 @@ Task<absl::Status> MessageRelay::RelayChunk() {
     dot_sent_ = scanner_.ended();
     const absl::Status sent =
         co_await lease_->SendData(header_, scanned.output, deadline);
-    std::string().swap(header_);
+    KeepSpareString(header_);
     if (!sent.ok()) {
       // A server that refuses in mid-message says why before it closes.
       if (lease_->readable()) {

@@ -59,7 +59,7 @@ inline constexpr std::string_view kUnknownChunkSize =
     "a BDAT whose size is not certain";
 
 // "mail.example.org[192.0.2.1]", "unknown[192.0.2.1]": how the log calls the
-// client at the other end.
+// client at the other end. A spare string.
 std::string LogName(const io::Stream& stream);
 
 // How often a client said each verb, and with what success: Postfix's summary

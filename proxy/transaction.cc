@@ -25,9 +25,17 @@ Transaction::Transaction(SessionServices& services, ClientChannel& client,
       leased_(started_),
       identity_(IdentityOf(client, state)),
       mail_argument_(mail_argument),
-      mail_(*smtp::ParseMail(mail_argument_)) {
-  smtp::AppendMailLine(mail_, /*keep_auth=*/state_.authenticated(), wire_);
+      mail_(*smtp::ParseMail(*mail_argument_)) {
+  smtp::AppendMailLine(mail_, /*keep_auth=*/state_.authenticated(), *wire_);
   AddWire(Verb::kMail, {});
+}
+
+Transaction::~Transaction() {
+  for (std::string& recipient : recipients_) KeepSpareString(recipient);
+  KeepSpareString(relay_);
+  KeepSpareString(identity_.name);
+  KeepSpareString(identity_.reverse_name);
+  KeepSpareString(identity_.helo);
 }
 
 Task<absl::Status> Transaction::Run() {
@@ -67,7 +75,8 @@ Task<bool> Transaction::Borrow() {
     lease_ = std::move(acquired.lease);
   }
   leased_ = services_.loop.Now();
-  relay_ = lease_->stream().peer().ToString();
+  KeepSpareString(relay_);
+  relay_ = SpareCopy(lease_->address());
   // The session has judged MAIL by what was last known of the backend.
   const std::optional<smtp::Reply> refusal =
       smtp::RefuseMail(mail_, lease_->capabilities(),
@@ -98,7 +107,7 @@ Task<absl::Status> Transaction::BorrowOwn() {
 }
 
 Borrower Transaction::AsBorrower() const {
-  return Borrower{identity_, id_, client_.stream().engine()};
+  return Borrower{identity_, *id_, client_.stream().engine()};
 }
 
 // The client's commands until the transaction is over; what is left of it at
@@ -148,7 +157,8 @@ Task<absl::Status> Transaction::RelayMessage() {
   absl::Status end = co_await relay.Run();
   if (relay.violations().any()) ++services_.counters.smuggling_attempts;
   NoteOutcome(relay.outcome(), end, started);
-  if (!relay.reply().empty()) Say(Verb::kData, ForClient(relay.reply()));
+  const SpareString reply(ForClient(relay.TakeReply()));
+  if (!reply->empty()) Say(Verb::kData, *reply);
   co_return end;
 }
 
@@ -171,7 +181,7 @@ std::string Transaction::ReceivedHeader() const {
   TlsDescription tls;
   if (engine != nullptr) tls = engine->Describe();
   const bool one_recipient = recipient_count_ == 1;
-  const std::string date = smtp::FormatRfc5322Date(
+  std::string date = smtp::FormatRfc5322Date(
       io::WallTime::clock::to_time_t(services_.loop.WallNow()));
   smtp::ReceivedFields fields;
   fields.helo = state_.helo;
@@ -186,10 +196,14 @@ std::string Transaction::ReceivedHeader() const {
   fields.mail_name = settings.mail_name;
   fields.protocol = smtp::ProtocolName(state_.esmtp, engine != nullptr,
                                        state_.authenticated(), mail_.smtputf8);
-  fields.id = id_;
+  fields.id = *id_;
   if (one_recipient) fields.recipient = recipients_.front();
   fields.date = date;
-  return smtp::FormatReceived(fields);
+  std::string header = smtp::FormatReceived(fields);
+  KeepSpareString(date);
+  KeepSpareString(tls.cipher);
+  KeepSpareString(tls.iana_cipher);
+  return header;
 }
 
 // --- the end --------------------------------------------------------------

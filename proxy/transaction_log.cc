@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "absl/strings/str_format.h"
+#include "common/base/spare_string.h"
 #include "common/base/status.h"
 #include "common/smtp/reply.h"
 #include "common/smtp/text.h"
@@ -10,16 +11,17 @@
 
 namespace tlspost {
 // "client=..., from=<>, to=<>, nrcpt=1"
-std::string Transaction::Envelope() const {
-  std::string to;
+void Transaction::AppendEnvelope(std::string& line) const {
+  const SpareString client(LogName(client_.stream().transport()));
+  line.append("client=").append(*client).append(", ");
+  if (state_.authenticated()) line += state_.authentication->LogFields();
+  line += "from=<";
+  smtp::AppendForHeader(mail_.path, line);
   for (const std::string& recipient : recipients_) {
-    to += absl::StrFormat("to=<%s>, ", smtp::SanitizeForHeader(recipient));
+    line += ">, to=<";
+    smtp::AppendForHeader(recipient, line);
   }
-  return absl::StrFormat(
-      "client=%s, %sfrom=<%s>, %snrcpt=%d",
-      LogName(client_.stream().transport()),
-      state_.authenticated() ? state_.authentication->LogFields() : "",
-      smtp::SanitizeForHeader(mail_.path), to, recipient_count_);
+  absl::StrAppendFormat(&line, ">, nrcpt=%d", recipient_count_);
 }
 
 // One line per transaction that came to its message: who, from whom, to whom,
@@ -35,22 +37,35 @@ void Transaction::LogMessage(const RelayOutcome& outcome,
                                   : !end.ok()               ? "aborted"
                                   : said.starts_with('4')   ? "deferred"
                                                             : "bounced";
-  services_.log.Info(absl::StrFormat(
-      "%s: %s, size=%d, relay=%s, delay=%.2f, delays=%.2f/%.2f/%.2f, "
-      "status=%s (%s)",
-      id_, Envelope(), outcome.octets, relay_, io::ToSeconds(now - started_),
+  SpareString line;
+  line->append(*id_).append(": ");
+  AppendEnvelope(*line);
+  absl::StrAppendFormat(
+      &*line,
+      ", size=%d, relay=%s, delay=%.2f, delays=%.2f/%.2f/%.2f, status=%s (",
+      outcome.octets, relay_, io::ToSeconds(now - started_),
       io::ToSeconds(leased_ - started_), io::ToSeconds(data_started - leased_),
-      io::ToSeconds(now - data_started), status,
-      end.ok() ? smtp::SanitizeForHeader(said) : MessageOf(end)));
+      io::ToSeconds(now - data_started), status);
+  if (end.ok()) {
+    smtp::AppendForHeader(said, *line);
+  } else {
+    line->append(MessageOf(end));
+  }
+  line->append(")");
+  services_.log.Info(*line);
 }
 
 // The same for one that was refused before.
 void Transaction::LogRefusal() const {
-  services_.log.Info(
-      absl::StrFormat("%s: %s, relay=%s, delay=%.2f, status=refused (%s)", id_,
-                      Envelope(), relay_.empty() ? "none" : relay_,
-                      io::ToSeconds(services_.loop.Now() - started_),
-                      smtp::SanitizeForHeader(refusal_)));
+  SpareString line;
+  line->append(*id_).append(": ");
+  AppendEnvelope(*line);
+  absl::StrAppendFormat(&*line, ", relay=%s, delay=%.2f, status=refused (",
+                        relay_.empty() ? "none" : relay_,
+                        io::ToSeconds(services_.loop.Now() - started_));
+  smtp::AppendForHeader(refusal_, *line);
+  line->append(")");
+  services_.log.Info(*line);
 }
 
 }  // namespace tlspost

@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "common/base/frame_slab.h"
 #include "common/base/intrusive_list.h"
 #include "common/io/listener.h"
 #include "common/io/stream.h"
@@ -56,6 +57,12 @@ class UringStream final : public Stream, private Completion {
   struct Gather {
     msghdr header = {};
     iovec slices[2] = {};
+
+    // One for each message: not from the heap.
+    static void* operator new(size_t size) { return AllocateFrame(size); }
+    static void operator delete(void* block, size_t size) {
+      FreeFrame(block, size);
+    }
   };
 
   UringLoop& uring() { return static_cast<UringLoop&>(loop()); }

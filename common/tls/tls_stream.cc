@@ -7,6 +7,7 @@
 
 #include "common/base/check.h"
 #include "common/base/co_try.h"
+#include "common/base/spare_string.h"
 
 namespace tlspost::tls {
 namespace {
@@ -94,8 +95,9 @@ TlsEngine::Step TlsStream::ReadInto(io::Chunk* plaintext) {
 
 Task<absl::Status> TlsStream::Flush(io::Time deadline) {
   while (engine_->has_output()) {
-    const std::string output = engine_->TakeOutput();
+    std::string output = engine_->TakeOutput();
     CO_TRY(co_await stream_->Write(output, deadline));
+    KeepSpareString(output);
   }
   co_return absl::OkStatus();
 }

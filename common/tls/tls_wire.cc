@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "common/base/check.h"
+#include "common/base/spare_string.h"
 #include "common/tls/tls_engine.h"
 
 namespace tlspost::tls {
@@ -52,6 +53,7 @@ int WriteWire(BIO* bio, const char* data, size_t size, size_t* taken) {
     BIO_set_retry_write(bio);
     return 0;
   }
+  if (wire.output.empty()) wire.output = TakeSpareString();
   wire.output.append(data, *taken);
   if (wire.trace != nullptr) wire.trace->Wire(true, {data, *taken});
   if (!wire.answered) {
