@@ -24,6 +24,12 @@ constexpr std::string_view kBadRequest =
     "Connection: close\r\n"
     "Content-Length: 0\r\n\r\n";
 
+// Nothing from anywhere else, nothing inline, and in nobody's frame.
+constexpr std::string_view kContentSecurityPolicy =
+    "default-src 'none'; style-src 'self'; script-src 'self'; "
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'";
+
 // One request to be read, and what is written in reply.
 class MemoryStream final : public httplib::Stream {
  public:
@@ -106,6 +112,9 @@ class AdminHttp::Impl final : private httplib::Server {
   void Route(const httplib::Request& request, httplib::Response& response) {
     response.set_header("X-Content-Type-Options", "nosniff");
     response.set_header("Cache-Control", "no-store");
+    response.set_header("Content-Security-Policy",
+                        std::string(kContentSecurityPolicy));
+    response.set_header("Referrer-Policy", "no-referrer");
     AdminPage page;
     const auto found = pages_.find(request.path);
     if (request.method != "GET" && request.method != "HEAD") {

@@ -32,16 +32,21 @@ constexpr std::string_view kHeadTooLarge =
 AdminServer::AdminServer(io::Loop& loop, Answer answer)
     : loop_(loop),
       answer_(std::move(answer)),
+      until_tick_(loop),
       serving_(loop),
       accepting_(loop),
+      ticking_(loop),
       stop_task_(loop) {}
 
-absl::Status AdminServer::Listen(const std::vector<io::Endpoint>& endpoints) {
+absl::Status AdminServer::Listen(const std::vector<io::Endpoint>& endpoints,
+                                 std::vector<io::Descriptor> sockets) {
   io::ListenOptions options;
   options.backlog = kBacklog;
   options.reuse_port = false;
-  for (const io::Endpoint& endpoint : endpoints) {
-    auto listener = loop_.Listen(endpoint, options);
+  sockets.resize(endpoints.size());
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    options.socket = sockets[i].Release();
+    auto listener = loop_.Listen(endpoints[i], options);
     if (!listener.ok()) return listener.status();
     listeners_.push_back(*std::move(listener));
   }
@@ -56,7 +61,13 @@ std::vector<io::Endpoint> AdminServer::listening() const {
   return endpoints;
 }
 
+void AdminServer::CallEvery(io::Duration interval, Tick tick) {
+  interval_ = interval;
+  tick_ = std::move(tick);
+}
+
 void AdminServer::Start() {
+  if (tick_ != nullptr) ticking_.Spawn(TickOn());
   for (const auto& listener : listeners_) {
     accepting_.Spawn(AcceptFrom(*listener));
   }
@@ -112,6 +123,14 @@ Task<std::string> AdminServer::ReadRequest(io::Stream& stream,
   }
 }
 
+Task<void> AdminServer::TickOn() {
+  while (!stopping_) {
+    const io::Time next = loop_.Now() + interval_;
+    const absl::Status woken = co_await until_tick_.Wait(next);
+    if (absl::IsDeadlineExceeded(woken)) tick_();
+  }
+}
+
 void AdminServer::Stop() {
   if (stopping_) return;
   stopping_ = true;
@@ -119,12 +138,17 @@ void AdminServer::Stop() {
 }
 
 Task<void> AdminServer::CloseAndStop() {
-  for (const auto& listener : listeners_) listener->Close();
+  // Another process may have the same sockets.
+  for (const auto& listener : listeners_) {
+    listener->Close(io::Listener::Queue::kLeave);
+  }
   for (io::Stream* stream : open_) stream->Close();
+  until_tick_.WakeAll(absl::OkStatus());
   const io::Time deadline = loop_.Now() + kAdminUnwindTimeout;
   const bool accepting_ended = co_await accepting_.Drained(deadline);
   const bool served = co_await serving_.Drained(deadline);
-  TLSPOST_CHECK(accepting_ended && served);
+  const bool ticked = co_await ticking_.Drained(deadline);
+  TLSPOST_CHECK(accepting_ended && served && ticked);
   loop_.Stop();
 }
 

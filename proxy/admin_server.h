@@ -17,10 +17,12 @@
 
 #include "absl/status/status.h"
 #include "common/base/task.h"
+#include "common/io/descriptor.h"
 #include "common/io/endpoint.h"
 #include "common/io/listener.h"
 #include "common/io/loop.h"
 #include "common/io/task_group.h"
+#include "common/io/wait_queue.h"
 
 namespace tlspost {
 
@@ -38,10 +40,16 @@ class AdminServer {
 
   AdminServer(io::Loop& loop, Answer answer);
 
-  // Binds the listeners; nothing is accepted yet. Error: one plain line.
-  absl::Status Listen(const std::vector<io::Endpoint>& endpoints);
+  // Takes over the sockets of the endpoints, or binds those that have none;
+  // nothing is accepted yet. Error: one plain line.
+  absl::Status Listen(const std::vector<io::Endpoint>& endpoints,
+                      std::vector<io::Descriptor> sockets = {});
   // The addresses bound, with the ports that the kernel chose.
   std::vector<io::Endpoint> listening() const;
+
+  // Before Start: calls `tick` every `interval`, on the loop's thread.
+  using Tick = std::function<void()>;
+  void CallEvery(io::Duration interval, Tick tick);
 
   void Start();
 
@@ -52,6 +60,7 @@ class AdminServer {
   Task<void> AcceptFrom(io::Listener& listener);
   Task<void> Serve(std::unique_ptr<io::Stream> stream);
   Task<std::string> ReadRequest(io::Stream& stream, io::Time deadline);
+  Task<void> TickOn();
   Task<void> CloseAndStop();
 
   io::Loop& loop_;
@@ -59,8 +68,12 @@ class AdminServer {
   std::vector<std::unique_ptr<io::Listener>> listeners_;
   std::vector<io::Stream*> open_;
   bool stopping_ = false;
+  io::Duration interval_{};
+  Tick tick_;
+  io::WaitQueue until_tick_;
   io::TaskGroup serving_;
   io::TaskGroup accepting_;
+  io::TaskGroup ticking_;
   io::TaskGroup stop_task_;
 };
 

@@ -42,9 +42,11 @@ bool MaySpeakFirst(std::string_view start, size_t octets) {
 
 }  // namespace
 
-Arrival::Arrival(SessionServices& services, const FrontTerms& terms,
-                 std::unique_ptr<io::Stream> stream, bool implicit_tls)
-    : services_(services),
+Arrival::Arrival(std::shared_ptr<SessionServices> services,
+                 const FrontTerms& terms, std::unique_ptr<io::Stream> stream,
+                 bool implicit_tls)
+    : owned_(std::move(services)),
+      services_(*owned_),
       terms_(terms),
       stream_(std::move(stream)),
       implicit_tls_(implicit_tls),
@@ -204,6 +206,7 @@ size_t Arrival::EarlyOctets() {
 
 void Arrival::NoteEarlyTalker(size_t octets) {
   ++services_.counters.early_talkers;
+  ++services_.counters.limits_hit[Limit::kGreetWait];
   services_.log.Info(
       absl::StrFormat("%d octets before the greeting from %s, refused", octets,
                       LogName(*stream_)));

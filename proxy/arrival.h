@@ -34,8 +34,8 @@ class Arrival : public ListNode<Arrival> {
     kGone,    // there is nobody; the log says why
   };
 
-  // Both references outlive the arrival.
-  Arrival(SessionServices& services, const FrontTerms& terms,
+  // `terms` are of the services' generation.
+  Arrival(std::shared_ptr<SessionServices> services, const FrontTerms& terms,
           std::unique_ptr<io::Stream> stream, bool implicit_tls);
 
   // Whether there is anything to wait for; if not, Run is not needed.
@@ -53,6 +53,7 @@ class Arrival : public ListNode<Arrival> {
   std::unique_ptr<io::Stream> TakeStream() { return std::move(stream_); }
   const io::Stream& stream() const { return *stream_; }
   SessionServices& services() { return services_; }
+  std::shared_ptr<SessionServices> TakeServices() { return std::move(owned_); }
   bool implicit_tls() const { return implicit_tls_; }
   bool expects_header() const { return expects_header_; }
   // Its place among ClientLimits, until the session takes it over.
@@ -74,6 +75,7 @@ class Arrival : public ListNode<Arrival> {
   absl::Status Believe(const smtp::ProxyHeader& header);
   absl::Status TellEnds(const smtp::ProxyHeader& header);
 
+  std::shared_ptr<SessionServices> owned_;
   SessionServices& services_;
   const FrontTerms& terms_;
   std::unique_ptr<io::Stream> stream_;

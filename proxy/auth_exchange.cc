@@ -52,7 +52,7 @@ Task<absl::Status> AuthExchange::Run() {
   client_.set_line_length_limit(std::max(limit, smtp::kAuthLineLengthLimit));
   absl::Status end = co_await Converse();
   client_.set_line_length_limit(limit);
-  if (!answered_) state_.tally.Count(Verb::kAuth, false);
+  if (!answered_) CountCommand(services_, state_, Verb::kAuth, false);
   co_return end;
 }
 
@@ -125,7 +125,7 @@ Task<absl::StatusOr<BackendReply>> AuthExchange::Ask() {
   const io::Time deadline =
       services_.loop.Now() + services_.settings.backend_timeout;
   CO_TRY(co_await lease_->Send(wire_, 1, deadline));
-  auto reply = co_await lease_->ReadReply(deadline);
+  auto reply = co_await lease_->ReadReply(deadline, BackendStep::kAuth);
   co_return reply;
 }
 
@@ -204,7 +204,11 @@ void AuthExchange::LoseBackend(const absl::Status& why) {
 
 void AuthExchange::Answer(std::string_view reply, bool success) {
   answered_ = true;
-  state_.tally.Count(Verb::kAuth, success);
+  CountCommand(services_, state_, Verb::kAuth, success);
+  // Its words may repeat the client's: the code has to do.
+  if (!success) {
+    NoteRefusal(services_, state_, client_, Verb::kAuth, reply.substr(0, 3));
+  }
   client_.Say(reply);
 }
 

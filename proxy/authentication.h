@@ -28,6 +28,8 @@ class Authentication {
   void Succeed(Lease lease, std::string method, std::string user_name);
   // The client has authenticated; stays so when the connection is lost.
   bool succeeded() const { return !method_.empty(); }
+  const std::string& method() const { return method_; }
+  const std::string& user_name() const { return user_name_; }
   // "sasl_method=PLAIN, sasl_username=x, " as in Postfix's line.
   std::string LogFields() const;
 

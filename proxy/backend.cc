@@ -2,6 +2,7 @@
 
 #include "proxy/backend.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -19,12 +20,31 @@ absl::Status UnexpectedReply(std::string_view what, std::string_view reply) {
       "%s: %s", what, smtp::SanitizeForHeader(smtp::FirstLine(reply))));
 }
 
+// What the wait for the reply counts as.
+std::optional<Phase> PhaseOf(BackendStep step) {
+  switch (step) {
+    case BackendStep::kMail:
+      return Phase::kBackendMail;
+    case BackendStep::kRcpt:
+      return Phase::kBackendRcpt;
+    case BackendStep::kData:
+      return Phase::kBackendData;
+    case BackendStep::kMessage:
+      return Phase::kBackendMessage;
+    case BackendStep::kBdat:
+      return Phase::kBackendBdat;
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
 Backend::Backend(std::unique_ptr<io::Stream> stream)
     : opened_at(stream->loop().Now()),
       idle_since(opened_at),
-      stream_(std::move(stream)) {}
+      stream_(std::move(stream)),
+      address_(stream_.transport().peer().ToString()) {}
 
 Task<absl::Status> Backend::Announce(std::string_view header,
                                      const smtp::ClientIdentity* identity,
@@ -38,7 +58,7 @@ Task<absl::Status> Backend::Announce(std::string_view header,
 Task<absl::Status> Backend::Open(std::string hostname,
                                  std::string_view own_mark, io::Time deadline) {
   ++expected_replies_;
-  CO_TRY_LET(greeting, co_await ReadReply(deadline));
+  CO_TRY_LET(greeting, co_await ReadReply(deadline, BackendStep::kGreeting));
   if (greeting.code != 220) {
     if (greeting.code >= 400) refusal_ = greeting.text;
     co_return UnexpectedReply("greeting", greeting.text);
@@ -57,7 +77,7 @@ Task<absl::Status> Backend::Open(std::string hostname,
 Task<absl::Status> Backend::SayEhlo(std::string hostname, io::Time deadline) {
   const std::string ehlo = "EHLO " + hostname + "\r\n";
   CO_TRY(co_await Send(ehlo, 1, deadline));
-  CO_TRY_LET(reply, co_await ReadReply(deadline));
+  CO_TRY_LET(reply, co_await ReadReply(deadline, BackendStep::kHello));
   if (reply.code == 250) {
     capabilities_ = smtp::ParseEhlo(reply.text);
     co_return absl::OkStatus();
@@ -72,7 +92,7 @@ Task<absl::Status> Backend::SayEhlo(std::string hostname, io::Time deadline) {
   }
   const std::string helo = "HELO " + hostname + "\r\n";
   CO_TRY(co_await Send(helo, 1, deadline));
-  CO_TRY_LET(plain_reply, co_await ReadReply(deadline));
+  CO_TRY_LET(plain_reply, co_await ReadReply(deadline, BackendStep::kHello));
   if (plain_reply.code != 250) {
     if (plain_reply.code >= 400) refusal_ = plain_reply.text;
     co_return UnexpectedReply("reply to HELO", plain_reply.text);
@@ -83,7 +103,7 @@ Task<absl::Status> Backend::SayEhlo(std::string hostname, io::Time deadline) {
 Task<absl::Status> Backend::StartTls(std::unique_ptr<tls::TlsEngine> engine,
                                      std::string hostname, io::Time deadline) {
   CO_TRY(co_await Send("STARTTLS\r\n", 1, deadline));
-  CO_TRY_LET(reply, co_await ReadReply(deadline));
+  CO_TRY_LET(reply, co_await ReadReply(deadline, BackendStep::kStartTls));
   if (reply.code != 220) {
     co_return UnexpectedReply("reply to STARTTLS", reply.text);
   }
@@ -143,7 +163,9 @@ Task<absl::Status> Backend::SendData(std::string_view header,
   co_return written;
 }
 
-Task<absl::StatusOr<BackendReply>> Backend::ReadReply(io::Time deadline) {
+Task<absl::StatusOr<BackendReply>> Backend::ReadReply(io::Time deadline,
+                                                      BackendStep step) {
+  const io::Time began = loop().Now();
   while (true) {
     if (!chunk_.empty()) {
       size_t consumed = 0;
@@ -156,9 +178,13 @@ Task<absl::StatusOr<BackendReply>> Backend::ReadReply(io::Time deadline) {
       }
       if (result == smtp::ReplyParser::Result::kComplete) break;
     }
-    CO_TRY_LET(chunk, co_await stream_.Read(deadline));
-    if (chunk.empty()) co_return absl::UnavailableError("lost connection");
-    chunk_ = std::move(chunk);
+    auto received = co_await stream_.Read(deadline);
+    if (absl::IsDeadlineExceeded(received.status()) && counters != nullptr) {
+      ++counters->limits_hit[Limit::kBackendTimeout];
+    }
+    if (!received.ok()) co_return received.status();
+    if (received->empty()) co_return absl::UnavailableError("lost connection");
+    chunk_ = *std::move(received);
   }
   if (expected_replies_ == 0) {
     co_return absl::UnavailableError("a reply to nothing");
@@ -166,19 +192,33 @@ Task<absl::StatusOr<BackendReply>> Backend::ReadReply(io::Time deadline) {
   --expected_replies_;
   if (parser_.code() >= 400) ++errors;
   if (parser_.code() == 421) farewell_said_ = true;
+  CountReply(step, parser_.code(), loop().Now() - began);
   co_return BackendReply(parser_.code(), parser_.TakeText());
+}
+
+void Backend::CountReply(BackendStep step, int code, io::Duration waited) {
+  if (counters == nullptr) return;
+  ++counters->backend_replies.at(static_cast<size_t>(step),
+                                 ReplyClassIndex(code));
+  const std::optional<Phase> phase = PhaseOf(step);
+  if (phase.has_value()) counters->Observe(*phase, waited);
 }
 
 Task<absl::StatusOr<BackendReply>> Backend::Introduce(
     const smtp::ClientIdentity& identity, io::Time deadline) {
-  // Until the reply says otherwise it is unknown whose connection this is.
+  // Until the reply says otherwise it is unknown whose connection this is. The
+  // memory of the last one's name is for the next one's.
+  std::optional<smtp::ClientIdentity> carried = std::move(identity_);
   identity_.reset();
   ++introductions_;
-  const std::string command =
-      smtp::EncodeXclient(capabilities_.xclient, identity);
+  std::string command = smtp::EncodeXclient(capabilities_.xclient, identity);
   CO_TRY(co_await Send(command, 1, deadline));
-  CO_TRY_LET(reply, co_await ReadReply(deadline));
-  if (reply.code == 220) identity_ = identity;
+  KeepSpareString(command);
+  CO_TRY_LET(reply, co_await ReadReply(deadline, BackendStep::kXclient));
+  if (reply.code != 220) co_return reply;
+  if (!carried.has_value()) carried.emplace();
+  *carried = identity;
+  identity_ = std::move(carried);
   co_return reply;
 }
 
@@ -190,7 +230,7 @@ Task<absl::StatusOr<BackendReply>> Backend::Forward(
       smtp::EncodeXforward(capabilities_.xforward, identity, transaction);
   for (const std::string& command : commands) {
     CO_TRY(co_await Send(command, 1, deadline));
-    CO_TRY_LET(reply, co_await ReadReply(deadline));
+    CO_TRY_LET(reply, co_await ReadReply(deadline, BackendStep::kXforward));
     last = std::move(reply);
     if (last.code != 250) break;
   }
@@ -202,7 +242,7 @@ Task<absl::StatusOr<smtp::EhloCapabilities>> Backend::GreetAs(
   std::string hello = identity.esmtp ? "EHLO " : "HELO ";
   hello += smtp::SanitizeForDomain(identity.helo) + "\r\n";
   CO_TRY(co_await Send(hello, 1, deadline));
-  CO_TRY_LET(reply, co_await ReadReply(deadline));
+  CO_TRY_LET(reply, co_await ReadReply(deadline, BackendStep::kHello));
   if (reply.code != 250) {
     co_return UnexpectedReply("reply to EHLO in the client's name", reply.text);
   }
@@ -216,7 +256,7 @@ Task<absl::StatusOr<smtp::EhloCapabilities>> Backend::GreetAs(
 
 Task<absl::Status> Backend::ResetTransaction(io::Time deadline) {
   CO_TRY(co_await Send("RSET\r\n", 1, deadline));
-  CO_TRY_LET(reply, co_await ReadReply(deadline));
+  CO_TRY_LET(reply, co_await ReadReply(deadline, BackendStep::kRset));
   if (reply.code != 250) co_return UnexpectedReply("reply to RSET", reply.text);
   co_return absl::OkStatus();
 }

@@ -18,12 +18,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/spare_string.h"
 #include "common/base/task.h"
 #include "common/io/stream.h"
 #include "common/smtp/capabilities.h"
 #include "common/smtp/reply_parser.h"
 #include "common/smtp/xclient.h"
 #include "common/tls/tls_stream.h"
+#include "proxy/counters.h"
 
 namespace tlspost {
 
@@ -32,6 +34,9 @@ class BackendTarget;
 struct BackendReply {
   BackendReply(int reply_code, std::string reply_text)
       : code(reply_code), text(std::move(reply_text)) {}
+  BackendReply(BackendReply&&) = default;
+  BackendReply& operator=(BackendReply&&) = default;
+  ~BackendReply() { KeepSpareString(text); }
 
   int code;
   std::string text;  // verbatim, all lines, CRLF ends
@@ -74,8 +79,10 @@ class Backend {
   // The reply to the message's end is now expected.
   void ExpectReply() { ++expected_replies_; }
 
-  // The next reply. Errors: lost connection, timeout, not SMTP.
-  Task<absl::StatusOr<BackendReply>> ReadReply(io::Time deadline);
+  // The next reply, which is to `step`. Errors: lost connection, timeout, not
+  // SMTP.
+  Task<absl::StatusOr<BackendReply>> ReadReply(
+      io::Time deadline, BackendStep step = BackendStep::kOther);
 
   // Says who the client of the next transaction is, in as many commands as it
   // takes. The last reply is 250, or the first that is another.
@@ -129,6 +136,8 @@ class Backend {
   const std::string& refusal() const { return refusal_; }
 
   io::Stream& stream() { return stream_.transport(); }
+  // Its own, as the log names it.
+  const std::string& address() const { return address_; }
   io::Loop& loop() { return stream().loop(); }
   // Null in plaintext.
   const tls::TlsEngine* tls() const { return stream_.engine(); }
@@ -145,9 +154,11 @@ class Backend {
   bool farewell_said() const { return farewell_said_; }
 
   // --- the pool's notes ---
+  Counters* counters = nullptr;     // where its replies count; null: nowhere
   BackendTarget* target = nullptr;  // where it leads to
   io::Time opened_at;
   io::Time idle_since;
+  int opening = 0;  // see BackendPool
   int uses = 0;
   // Transactions that were begun, with whatever success.
   int mails = 0;
@@ -156,9 +167,11 @@ class Backend {
   int errors = 0;
 
  private:
+  void CountReply(BackendStep step, int code, io::Duration waited);
   Task<absl::Status> SayEhlo(std::string hostname, io::Time deadline);
 
   tls::TlsStream stream_;
+  const std::string address_;
   smtp::ReplyParser parser_;
   io::Chunk chunk_;
   int expected_replies_ = 0;

@@ -6,11 +6,9 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "common/io/time.h"
 
@@ -79,8 +77,6 @@ class OutageNote {
 };
 
 struct BackendNotes {
-  explicit BackendNotes(size_t backends) : outages(backends) {}
-
   // It takes one identity per connection.
   Reminder single_use{std::chrono::hours(1)};
   // It offers no XCLIENT, and gets mail in our own name.
@@ -89,8 +85,6 @@ struct BackendNotes {
   Reminder other_capabilities{std::chrono::minutes(1)};
   // It offers STARTTLS, and we do not use it.
   Reminder starttls_offer{std::chrono::hours(1)};
-  // By BackendTarget::number().
-  std::vector<OutageNote> outages;
   // What this process's own greeting has in it, and no other's: a backend that
   // greets so is ourselves. Empty: that is not looked for. Set before any
   // worker starts.

@@ -41,13 +41,14 @@ void Lease::ReturnOpen() {
   if (backend_ != nullptr) home_->GiveBackOpen(std::move(backend_));
 }
 
-BackendPool::BackendPool(io::Loop& loop, const Settings& settings,
+BackendPool::BackendPool(io::Loop& loop,
+                         std::shared_ptr<const Settings> settings,
                          std::vector<BackendAddress> addresses,
                          std::shared_ptr<tls::TlsContext> tls,
                          SlotBudget& budget, BackendNotes& notes, Log& log,
                          Counters& counters)
     : loop_(loop),
-      settings_(settings),
+      settings_(std::move(settings)),
       targets_(std::move(addresses)),
       tls_(std::move(tls)),
       notes_(notes),
@@ -55,7 +56,7 @@ BackendPool::BackendPool(io::Loop& loop, const Settings& settings,
       counters_(counters),
       slots_(budget.Join(
           loop, [this] { Grow(); }, [this] { GiveUpIdle(); })),
-      introducer_(loop, settings, notes, log, counters),
+      introducer_(loop, settings_, notes, log, counters),
       maintenance_(loop),
       emptied_(loop),
       tasks_(loop) {}
@@ -69,18 +70,26 @@ BackendPool::~BackendPool() {
 Task<BackendPool::Acquired> BackendPool::Acquire(const Borrower& borrower,
                                                  io::Time deadline) {
   Acquired acquired;
+  const io::Time began = loop_.Now();
   for (int tries = 0; tries < kMaxAcquireTries; ++tries) {
     auto granted = co_await GrantOp(*this, borrower, deadline);
     if (!granted.ok()) {
       ++counters_.leases_refused;
+      if (absl::IsDeadlineExceeded(granted.status())) {
+        ++counters_.limits_hit[Limit::kPoolWaitTimeout];
+      }
       acquired.refusal = RefusalFor(granted.status());
       co_return acquired;
     }
     Lease lease(*this, *std::move(granted));
+    // A reload came in between: what it carries is judged by other rules now.
+    if (!IsCurrent(*lease)) continue;
     const Introducer::Outcome introduced =
         co_await introducer_.Introduce(*lease, borrower, acquired.refusal);
     if (introduced == Introducer::Outcome::kDone) {
       ++counters_.leases;
+      if (lease->uses > 0) ++counters_.leases_reused;
+      counters_.Observe(Phase::kBackendWait, loop_.Now() - began);
       ++lease->uses;
       acquired.lease = std::move(lease);
       co_return acquired;
@@ -138,16 +147,21 @@ bool BackendPool::IsBetterDialled(const BackendTarget& target) const {
   return other != nullptr && !other->is_down() && !other->is_avoided(now);
 }
 
+// Whether it is as one would be that is opened now.
+bool BackendPool::IsCurrent(const Backend& backend) const {
+  return backend.opening == opening_ && !backend.target->is_removed();
+}
+
 bool BackendPool::WorthKeeping(const Backend& backend) const {
   // RFC 9422 section 4.3: the next client's recipients may be of other domains
   // than those that this session has had.
   const auto& limits = backend.capabilities().limits;
   const bool domains_spent = backend.uses > 0 && limits.has_value() &&
                              limits->recipient_domains.has_value();
-  return backend.errors < settings_.backend_max_errors &&
-         backend.uses < settings_.backend_max_uses && backend.takes_mail() &&
+  return IsCurrent(backend) && backend.errors < settings_->backend_max_errors &&
+         backend.uses < settings_->backend_max_uses && backend.takes_mail() &&
          !domains_spent &&
-         loop_.Now() - backend.opened_at < settings_.backend_max_age;
+         loop_.Now() - backend.opened_at < settings_->backend_max_age;
 }
 
 void BackendPool::NoteLent(Backend& backend) {
@@ -189,7 +203,7 @@ void BackendPool::GiveBackOpen(std::unique_ptr<Backend> backend) {
 
 Task<void> BackendPool::ResetAndGiveBack(std::unique_ptr<Backend> backend) {
   resetting_.push_back(backend.get());
-  const io::Time deadline = loop_.Now() + settings_.backend_timeout;
+  const io::Time deadline = loop_.Now() + settings_->backend_timeout;
   const absl::Status reset = co_await backend->ResetTransaction(deadline);
   std::erase(resetting_, backend.get());
   GiveBack(std::move(backend), reset.ok());
@@ -197,6 +211,7 @@ Task<void> BackendPool::ResetAndGiveBack(std::unique_ptr<Backend> backend) {
 
 void BackendPool::Offer(std::unique_ptr<Backend> backend) {
   TLSPOST_CHECK(!backend->dedicated());
+  if (slots_->IsOverMax()) return Retire(std::move(backend));
   if (waiting_.empty()) {
     if (slots_->OthersWish()) return Retire(std::move(backend));
     backend->idle_since = loop_.Now();

@@ -36,6 +36,7 @@
 #include "proxy/log.h"
 #include "proxy/settings.h"
 #include "proxy/slot_budget.h"
+#include "proxy/worker_facts.h"
 
 namespace tlspost {
 
@@ -103,7 +104,7 @@ class BackendPool final : private LeaseHome {
  public:
   // All references outlive the pool. `addresses`: at least one. `tls` may be
   // null if the settings want no TLS to them.
-  BackendPool(io::Loop& loop, const Settings& settings,
+  BackendPool(io::Loop& loop, std::shared_ptr<const Settings> settings,
               std::vector<BackendAddress> addresses,
               std::shared_ptr<tls::TlsContext> tls, SlotBudget& budget,
               BackendNotes& notes, Log& log, Counters& counters);
@@ -111,6 +112,12 @@ class BackendPool final : private LeaseHome {
 
   // For connections opened from now on.
   void UseTls(std::shared_ptr<tls::TlsContext> tls) { tls_ = std::move(tls); }
+
+  // For all that begins from now on. Connections that would be opened otherwise
+  // now, or whose backend is not among `addresses`, serve no further
+  // transaction: they close, those on loan when they come back.
+  void UseSettings(std::shared_ptr<const Settings> settings,
+                   std::vector<BackendAddress> addresses);
 
   // Begins to keep warm spares.
   void Start();
@@ -149,6 +156,8 @@ class BackendPool final : private LeaseHome {
   int open_connections() const { return open_; }
   int idle_connections() const { return static_cast<int>(idle_.size()); }
   int waiting() const { return static_cast<int>(waiting_.size()); }
+  // How each backend does, as this worker sees it (backend_pool_facts.cc).
+  std::vector<TargetFacts> Targets() const;
 
   // Stands in the greeting that clients get, so that a backend that is this
   // process itself is found out; may be empty.
@@ -167,6 +176,7 @@ class BackendPool final : private LeaseHome {
   void GiveBackOpen(std::unique_ptr<Backend> backend) override;
   Task<void> ResetAndGiveBack(std::unique_ptr<Backend> backend);
   bool WorthKeeping(const Backend& backend) const;
+  bool IsCurrent(const Backend& backend) const;
   void Offer(std::unique_ptr<Backend> backend);
 
   // --- opening and closing (backend_pool_dial.cc) ---
@@ -216,9 +226,10 @@ class BackendPool final : private LeaseHome {
   void GiveUpIdle();
   Task<void> Maintain();
   void DropIdle();
+  void EndDial(Dialing& dialing);
 
   io::Loop& loop_;
-  const Settings& settings_;
+  std::shared_ptr<const Settings> settings_;
   BackendTargets targets_;
   std::shared_ptr<tls::TlsContext> tls_;
   BackendNotes& notes_;
@@ -237,6 +248,10 @@ class BackendPool final : private LeaseHome {
 
   Introducer introducer_;
   std::optional<smtp::EhloCapabilities> capabilities_;
+  // Changes with what OpensAlike looks at; a connection has that of its time.
+  int opening_ = 0;
+  // Whether one was opened since then.
+  bool knows_capabilities_ = false;
 
   absl::Status last_failure_;
   bool stopping_ = false;

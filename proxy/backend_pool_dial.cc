@@ -44,6 +44,14 @@ void BackendPool::CutOff() {
   for (Backend* backend : lent_) backend->stream().Close();
 }
 
+void BackendPool::EndDial(Dialing& dialing) {
+  if (dialing.backend != nullptr) {
+    dialing.backend->stream().Close();
+  } else {
+    dialing.connect->Cancel();
+  }
+}
+
 Task<bool> BackendPool::Shutdown(io::Time deadline) {
   stopping_ = true;
   slots_->ForgetWish();
@@ -56,13 +64,7 @@ Task<bool> BackendPool::Shutdown(io::Time deadline) {
     Retire(std::move(backend));
   }
   for (Backend* backend : resetting_) backend->stream().Close();
-  for (Dialing* dialing : dialing_) {
-    if (dialing->backend != nullptr) {
-      dialing->backend->stream().Close();
-    } else {
-      dialing->connect->Cancel();
-    }
-  }
+  for (Dialing* dialing : dialing_) EndDial(*dialing);
   maintenance_.WakeAll(absl::OkStatus());
   while (open_ > 0) {
     const absl::Status woken = co_await emptied_.Wait(deadline);
@@ -81,8 +83,8 @@ int BackendPool::SparesMissing() const {
   };
   const auto spares = std::count_if(idle_.begin(), idle_.end(), spare);
   // The first connection tells what can be offered to clients.
-  const int wanted = std::max(settings_.backend_warm_spares,
-                              capabilities_.has_value() ? 0 : 1);
+  const int wanted =
+      std::max(settings_->backend_warm_spares, knows_capabilities_ ? 0 : 1);
   return std::max(0, wanted - static_cast<int>(spares));
 }
 
@@ -99,6 +101,9 @@ std::vector<BackendTarget*> BackendPool::SlowTargets() const {
 // Whether something may still be expected of it: it is not slow, or there is
 // no backend that would be faster.
 bool BackendPool::Counts(const Dialing& dialing) const {
+  const bool is_current =
+      dialing.opening == opening_ && !dialing.target.is_removed();
+  if (!is_current) return false;
   if (loop_.Now() - dialing.started < kSlowDial) return true;
   const std::vector<BackendTarget*> slow = SlowTargets();
   const BackendTarget* best = targets_.BestToDial(loop_.Now(), slow);
@@ -123,7 +128,7 @@ int BackendPool::DialsMissing() {
     return waiting() + SparesMissing() - CountedDials();
   }
   const int unserved = WaitersUnserved();
-  const bool is_unknown = !capabilities_.has_value() && dialing_.empty();
+  const bool is_unknown = !knows_capabilities_ && CountedDials() == 0;
   return unserved == 0 && is_unknown ? 1 : unserved;
 }
 
@@ -162,25 +167,30 @@ bool BackendPool::TakeSlot() {
 }
 
 Task<void> BackendPool::Dial(BackendTarget& target) {
+  const int opening = opening_;
   auto opened = co_await OpenConnection(target);
-  const bool once_more = absl::IsAborted(opened.status()) && !stopping_;
+  const bool once_more =
+      absl::IsAborted(opened.status()) && !stopping_ && !target.is_removed();
   if (once_more) opened = co_await OpenConnection(target);
   if (opened.ok()) {
     Opened(*std::move(opened));
   } else {
     SlotFree(target);
     const bool is_refusal = absl::IsPermissionDenied(opened.status());
-    if (!stopping_ && !is_refusal) DialFailed(target, opened.status());
+    // A failure under other settings says nothing of these.
+    const bool matters = !stopping_ && !is_refusal && opening == opening_ &&
+                         !target.is_removed();
+    if (matters) DialFailed(target, opened.status());
   }
   Grow();
 }
 
 Task<absl::StatusOr<std::unique_ptr<Backend>>> BackendPool::OpenConnection(
     BackendTarget& target) {
-  const io::Time deadline = loop_.Now() + settings_.backend_connect_timeout;
+  const io::Time deadline = loop_.Now() + settings_->backend_connect_timeout;
   const io::Endpoint& address = target.endpoint();
   io::ConnectOp connect(loop_, address, deadline);
-  Dialing dialing(target, loop_.Now());
+  Dialing dialing(target, opening_, loop_.Now());
   if (introducer_.opens_per_client()) ChooseClient(dialing);
   dialing.connect = &connect;
   dialing_.push_back(&dialing);
@@ -192,6 +202,8 @@ Task<absl::StatusOr<std::unique_ptr<Backend>>> BackendPool::OpenConnection(
   }
   auto backend = std::make_unique<Backend>(*std::move(connected));
   backend->target = &target;
+  backend->opening = dialing.opening;
+  backend->counters = &counters_;
   dialing.backend = backend.get();
   if (stopping_) backend->stream().Close();
   Backend& opening = *backend;
@@ -221,13 +233,13 @@ Task<absl::Status> BackendPool::OpenBackend(Backend& backend,
   }
   // A connection that has one client only speaks in that client's name.
   const std::string hello = client == nullptr
-                                ? settings_.hostname
+                                ? settings_->hostname
                                 : smtp::SanitizeForDomain(client->helo);
   CO_TRY(co_await backend.Open(hello, notes_.own_mark, deadline));
   NoteTlsOffer(backend);
   const bool wants_tls = WantsTls(backend);
   if (wants_tls) CO_TRY(co_await StartTls(backend, hello, deadline));
-  backend.LeaveOut(settings_.discard_ehlo_keywords);
+  backend.LeaveOut(settings_->discard_ehlo_keywords);
   co_return absl::OkStatus();
 }
 
@@ -238,19 +250,19 @@ void BackendPool::DialEnded(Dialing& dialing) {
 
 void BackendPool::Opened(std::unique_ptr<Backend> backend) {
   ++counters_.backend_connects;
+  counters_.Observe(Phase::kBackendConnect, loop_.Now() - backend->opened_at);
   BackendTarget& target = *backend->target;
   target.NoteOpened();
   const std::optional<io::Duration> outage =
-      notes_.outages[target.number()].NoteOpened(loop_.Now());
+      target.outage().NoteOpened(loop_.Now());
   if (outage.has_value()) {
     log_.Info(absl::StrFormat("backend %s answers again after %.1f seconds",
                               target.endpoint().ToString(),
                               io::ToSeconds(*outage)));
   }
+  if (stopping_ || !IsCurrent(*backend)) return Retire(std::move(backend));
   NoteCapabilities(target, *backend);
-  if (stopping_) {
-    Retire(std::move(backend));
-  } else if (introducer_.opens_per_client()) {
+  if (introducer_.opens_per_client()) {
     HandOver(std::move(backend));
   } else {
     Offer(std::move(backend));
@@ -264,6 +276,7 @@ void BackendPool::NoteCapabilities(BackendTarget& target,
   const std::optional<smtp::EhloCapabilities> before =
       std::exchange(target.capabilities, backend.capabilities());
   capabilities_ = targets_.CommonCapabilities();
+  knows_capabilities_ = true;
   if (!before.has_value()) return;
   const std::string changes = smtp::Difference(*before, backend.capabilities());
   if (changes.empty() || !notes_.other_capabilities.Due(loop_.Now())) return;
@@ -282,8 +295,8 @@ void BackendPool::DialFailed(BackendTarget& target, const absl::Status& why) {
                                  : absl::StatusCode::kUnavailable,
                              MessageOf(why));
   const io::Duration pause =
-      target.NoteFailure(loop_.Now(), settings_.backend_backoff_min,
-                         settings_.backend_backoff_max, loop_.Random());
+      target.NoteFailure(loop_.Now(), settings_->backend_backoff_min,
+                         settings_->backend_backoff_max, loop_.Random());
   LogDialFailure(target, why, pause);
   maintenance_.WakeAll(absl::OkStatus());
   const bool is_hope_left =
@@ -296,7 +309,7 @@ void BackendPool::DialFailed(BackendTarget& target, const absl::Status& why) {
 void BackendPool::LogDialFailure(BackendTarget& target, const absl::Status& why,
                                  io::Duration pause) {
   const std::optional<OutageNote::Outage> outage =
-      notes_.outages[target.number()].NoteFailure(loop_.Now());
+      target.outage().NoteFailure(loop_.Now());
   if (!outage.has_value()) return;
   const std::string_view clients = targets_.all_down()
                                        ? "clients get 451 until it does"
@@ -324,7 +337,8 @@ Task<void> BackendPool::SayQuit(std::unique_ptr<Backend> backend) {
   const io::Time deadline = loop_.Now() + kQuitTimeout;
   const absl::Status sent = co_await backend->Send("QUIT\r\n", 1, deadline);
   if (sent.ok()) {
-    const auto reply = co_await backend->ReadReply(deadline);
+    const auto reply =
+        co_await backend->ReadReply(deadline, BackendStep::kQuit);
     static_cast<void>(reply);  // whatever it says, the connection ends
   }
   CloseNow(std::move(backend));
@@ -361,6 +375,7 @@ Task<void> BackendPool::Maintain() {
     const absl::Status woken = co_await maintenance_.Wait(wake);
     static_cast<void>(woken);  // the time has come, or there is news
     DropIdle();
+    targets_.ForgetRemoved();
     Grow();
   }
 }
@@ -371,8 +386,9 @@ void BackendPool::DropIdle() {
     if (backend->readable()) {
       ++counters_.backend_stale;
       CloseNow(std::move(backend));
-    } else if (loop_.Now() - backend->idle_since >=
-                   settings_.backend_idle_timeout ||
+    } else if (slots_->IsOverMax() ||
+               loop_.Now() - backend->idle_since >=
+                   settings_->backend_idle_timeout ||
                !WorthKeeping(*backend)) {
       Retire(std::move(backend));
     } else {

@@ -21,7 +21,7 @@ constexpr io::Duration kTlsRetryPause = std::chrono::minutes(10);
 }  // namespace
 
 bool BackendPool::WantsTls(const Backend& backend) {
-  const BackendTlsLevel level = settings_.backend_tls_security_level;
+  const BackendTlsLevel level = settings_->backend_tls_security_level;
   if (level == BackendTlsLevel::kNone) return false;
   if (level != BackendTlsLevel::kMay) return true;
   return backend.capabilities().starttls &&
@@ -31,7 +31,7 @@ bool BackendPool::WantsTls(const Backend& backend) {
 Task<absl::Status> BackendPool::StartTls(Backend& backend, std::string hello,
                                          io::Time deadline) {
   const bool optional =
-      settings_.backend_tls_security_level == BackendTlsLevel::kMay;
+      settings_->backend_tls_security_level == BackendTlsLevel::kMay;
   if (!backend.capabilities().starttls) {
     // Not in plaintext instead: it would be what an attacker in between waits
     // for, who has taken the offer out.
@@ -42,9 +42,9 @@ Task<absl::Status> BackendPool::StartTls(Backend& backend, std::string hello,
   }
   auto engine = std::make_unique<tls::TlsEngine>(tls_);
   const std::string host = backend.target->Host();
-  const std::string& name = settings_.backend_tls_servername.empty()
+  const std::string& name = settings_->backend_tls_servername.empty()
                                 ? host
-                                : settings_.backend_tls_servername;
+                                : settings_->backend_tls_servername;
   if (!name.empty()) engine->SetServerName(name);
   const absl::Status started =
       co_await backend.StartTls(std::move(engine), std::move(hello), deadline);
@@ -55,7 +55,7 @@ Task<absl::Status> BackendPool::StartTls(Backend& backend, std::string hello,
                          absl::StrFormat("TLS: %s", MessageOf(started)));
   }
   ++counters_.backend_handshakes;
-  if (settings_.backend_tls_loglevel >= 1) {
+  if (settings_->backend_tls_loglevel >= 1) {
     const TlsDescription tls = backend.tls()->Describe();
     const io::Endpoint& peer = backend.stream().peer();
     log_.Info(smtp::FormatTlsLogLine(
@@ -69,7 +69,7 @@ Task<absl::Status> BackendPool::StartTls(Backend& backend, std::string hello,
 // Aborted: another one is to be opened at once.
 absl::Status BackendPool::DoWithoutTls(Backend& backend,
                                        const absl::Status& why) {
-  if (stopping_) return why;
+  if (stopping_ || backend.target->is_removed()) return why;
   backend.target->tls_retry_at = loop_.Now() + kTlsRetryPause;
   log_.Warning(
       absl::StrFormat("backend %s: TLS: %s; going on in plaintext, as "
@@ -83,8 +83,8 @@ absl::Status BackendPool::DoWithoutTls(Backend& backend,
 
 void BackendPool::NoteTlsOffer(const Backend& backend) {
   const bool wanted =
-      settings_.backend_tls_note_starttls_offer &&
-      settings_.backend_tls_security_level == BackendTlsLevel::kNone;
+      settings_->backend_tls_note_starttls_offer &&
+      settings_->backend_tls_security_level == BackendTlsLevel::kNone;
   if (!wanted || !backend.capabilities().starttls) return;
   if (!notes_.starttls_offer.Due(loop_.Now())) return;
   log_.Info(

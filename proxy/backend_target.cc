@@ -41,13 +41,34 @@ void BackendTarget::NoteOpened() {
 }
 
 BackendTargets::BackendTargets(std::vector<BackendAddress> addresses) {
+  Replace(std::move(addresses));
+}
+
+void BackendTargets::Replace(std::vector<BackendAddress> addresses) {
   TLSPOST_REQUIRE(!addresses.empty());
+  std::vector<std::unique_ptr<BackendTarget>> before = std::move(targets_);
+  targets_.clear();
   for (BackendAddress& address : addresses) {
-    const size_t number = targets_.size();
-    targets_.push_back(
-        std::make_unique<BackendTarget>(std::move(address), number));
+    const auto same =
+        std::find_if(before.begin(), before.end(), [&](const auto& target) {
+          return target != nullptr && target->address() == address;
+        });
+    if (same != before.end()) {
+      targets_.push_back(std::move(*same));
+      continue;
+    }
+    targets_.push_back(std::make_unique<BackendTarget>(std::move(address)));
     targets_.back()->clock_ = &clock_;
   }
+  for (auto& target : before) {
+    if (target == nullptr) continue;
+    target->is_removed_ = true;
+    removed_.push_back(std::move(target));
+  }
+}
+
+void BackendTargets::ForgetRemoved() {
+  std::erase_if(removed_, [](const auto& target) { return target->open == 0; });
 }
 
 bool BackendTargets::IsBetter(const BackendTarget& a, const BackendTarget& b,

@@ -23,12 +23,21 @@
 #include "common/io/endpoint.h"
 #include "common/io/time.h"
 #include "common/smtp/capabilities.h"
+#include "proxy/backend_notes.h"
 
 namespace tlspost {
 
 struct BackendAddress {
   std::string name;  // as the settings have it: HOST:PORT or unix:PATH
   io::Endpoint endpoint;
+  // What the log says of it; all workers, and all generations of the settings
+  // that have the address, share one.
+  std::shared_ptr<OutageNote> outage = std::make_shared<OutageNote>();
+
+  // Whether both lead to the same.
+  friend bool operator==(const BackendAddress& a, const BackendAddress& b) {
+    return a.name == b.name && a.endpoint == b.endpoint;
+  }
 };
 
 // Whether a connection can carry one client after the other. Many a Postfix
@@ -42,12 +51,15 @@ class BackendTarget {
   // One that is back has its share again when it has ended so many leases.
   static constexpr int kFullAllowance = 32;
 
-  BackendTarget(BackendAddress address, size_t number)
-      : address_(std::move(address)), number_(number) {}
+  explicit BackendTarget(BackendAddress address)
+      : address_(std::move(address)) {}
 
+  const BackendAddress& address() const { return address_; }
   const io::Endpoint& endpoint() const { return address_.endpoint; }
-  // Its place among the process's backends, the same in every worker.
-  size_t number() const { return number_; }
+  OutageNote& outage() const { return *address_.outage; }
+  // The settings name it no more: nothing new is opened to it, and what is open
+  // serves no further transaction.
+  bool is_removed() const { return is_removed_; }
   // The host in its name; empty for a Unix socket.
   std::string Host() const;
 
@@ -92,7 +104,7 @@ class BackendTarget {
   friend class BackendTargets;
 
   const BackendAddress address_;
-  const size_t number_;
+  bool is_removed_ = false;
   uint64_t* clock_ = nullptr;  // counts the leases of all targets
   int failures_ = 0;           // in a row
   io::Time retry_at_;
@@ -106,6 +118,13 @@ class BackendTargets {
   explicit BackendTargets(std::vector<BackendAddress> addresses);
 
   size_t size() const { return targets_.size(); }
+  const BackendTarget& at(size_t number) const { return *targets_[number]; }
+
+  // These from now on, at least one. A target whose address stays keeps its
+  // health and all else; one whose address does not is removed, and goes when
+  // ForgetRemoved finds it without a connection.
+  void Replace(std::vector<BackendAddress> addresses);
+  void ForgetRemoved();
 
   // Whether `a` is to be preferred to `b`: up, not to be avoided, below its
   // share, less busy, and for longer without a lease.
@@ -132,6 +151,7 @@ class BackendTargets {
 
  private:
   std::vector<std::unique_ptr<BackendTarget>> targets_;
+  std::vector<std::unique_ptr<BackendTarget>> removed_;
   uint64_t clock_ = 0;
 };
 

@@ -2,8 +2,6 @@
 
 #include "proxy/certificate_files.h"
 
-#include <string.h>
-
 #include <algorithm>
 #include <set>
 #include <string_view>
@@ -30,8 +28,6 @@ absl::StatusOr<PemKinds> KindsIn(const std::string& path) {
     kinds.certificate =
         kinds.certificate || block.label.ends_with("CERTIFICATE");
   }
-  // A private key does not stay behind in freed memory.
-  explicit_bzero(pem->text.data(), pem->text.size());
   if (kinds.key || kinds.certificate) return kinds;
   return Invalid("PEM file " + path +
                  " holds neither a key nor a certificate; name the files that "
@@ -120,6 +116,17 @@ std::vector<std::string> SplitFiles(std::string_view text) {
   }
 }
 
+std::vector<std::string> FilesOf(const std::vector<MapEntry>& entries) {
+  std::vector<std::string> files;
+  for (const MapEntry& entry : entries) {
+    std::string_view rest = entry.text;
+    smtp::TakeWord(rest);
+    const std::vector<std::string> named = SplitFiles(rest);
+    files.insert(files.end(), named.begin(), named.end());
+  }
+  return files;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<tls::CertificateSource>> PairPemFiles(
@@ -142,6 +149,13 @@ std::string MapPath(const std::string& text) {
   return text;
 }
 
+std::vector<std::string> FilesInSniMap(const std::string& path) {
+  const absl::StatusOr<tls::PemText> file =
+      tls::ReadPemFile("SNI map", MapPath(path));
+  if (!file.ok()) return {};
+  return FilesOf(SplitMap(file->text));
+}
+
 absl::StatusOr<std::vector<tls::NamedCertificates>> ReadSniMap(
     const std::string& path, std::vector<std::string>& files) {
   absl::StatusOr<tls::PemText> file =
@@ -150,12 +164,8 @@ absl::StatusOr<std::vector<tls::NamedCertificates>> ReadSniMap(
   std::vector<tls::NamedCertificates> map;
   std::set<std::string> names;
   const std::vector<MapEntry> entries = SplitMap(file->text);
-  for (const MapEntry& entry : entries) {
-    std::string_view rest = entry.text;
-    smtp::TakeWord(rest);
-    const std::vector<std::string> named = SplitFiles(rest);
-    files.insert(files.end(), named.begin(), named.end());
-  }
+  const std::vector<std::string> all = FilesOf(entries);
+  files.insert(files.end(), all.begin(), all.end());
   for (const MapEntry& entry : entries) {
     std::string_view rest = entry.text;
     const std::string_view name = smtp::TakeWord(rest);

@@ -31,6 +31,10 @@ absl::StatusOr<std::vector<tls::CertificateSource>> PairPemFiles(
 absl::StatusOr<std::vector<tls::NamedCertificates>> ReadSniMap(
     const std::string& path, std::vector<std::string>& files);
 
+// The files that such a map names, whatever is wrong with them; none when it
+// cannot be read.
+std::vector<std::string> FilesInSniMap(const std::string& path);
+
 // The path behind such a type.
 std::string MapPath(const std::string& text);
 

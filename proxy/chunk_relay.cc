@@ -45,7 +45,7 @@ ChunkRelay::ChunkRelay(SessionServices& services, ClientChannel& client,
       header_(std::move(header)) {}
 
 Task<absl::Status> ChunkRelay::Run(smtp::BdatArguments chunk) {
-  reply_.clear();
+  KeepSpareString(reply_);
   left_ = chunk.size;
   last_ = chunk.last;
   if (!failed()) CheckLimits(chunk);
@@ -63,7 +63,9 @@ Task<absl::Status> ChunkRelay::Run(smtp::BdatArguments chunk) {
 void ChunkRelay::CheckLimits(const smtp::BdatArguments& chunk) {
   const uint64_t limit = services_.settings.message_size_limit;
   const bool too_big = limit > 0 && chunk.size > limit - octets_;
-  if (too_big) Fail(smtp::reply::kChunkTooBig.text());
+  if (!too_big) return;
+  ++services_.counters.limits_hit[Limit::kMessageSize];
+  Fail(smtp::reply::kChunkTooBig.text());
 }
 
 // To the backend with it, until the end of the chunk or a failure. An error:
@@ -72,8 +74,10 @@ void ChunkRelay::CheckLimits(const smtp::BdatArguments& chunk) {
 Task<absl::Status> ChunkRelay::Pass(smtp::BdatArguments chunk) {
   smtp::BdatArguments with_header = chunk;
   with_header.size += header_.size();
-  command_ = smtp::FormatBdat(with_header) + header_;
-  std::string().swap(header_);
+  command_ = TakeSpareString();
+  smtp::AppendBdat(with_header, command_);
+  command_ += header_;
+  KeepSpareString(header_);
   // Nothing was asked since the chunk before this one was answered: whatever
   // it is, it would be taken for the answer to this one.
   if (lease_->readable()) Lose();
@@ -111,7 +115,10 @@ Task<absl::Status> ChunkRelay::Fill(io::Time no_later) {
   const io::Time began = services_.loop.Now();
   const io::Time deadline = std::min(pace_.Deadline(began), no_later);
   absl::Status filled = co_await client_.Fill(deadline);
-  if (absl::IsDeadlineExceeded(filled)) ++services_.counters.messages_too_slow;
+  if (absl::IsDeadlineExceeded(filled)) {
+    ++services_.counters.messages_too_slow;
+    ++services_.counters.limits_hit[Limit::kDataTimeout];
+  }
   pace_.Note(client_.unread().size(), services_.loop.Now() - began);
   co_return filled;
 }
@@ -126,7 +133,7 @@ Task<void> ChunkRelay::Forward(std::string_view piece) {
   end_sent_ = last_ && left_ == 0;
   const absl::Status sent =
       co_await lease_->SendData(command_, piece, deadline);
-  std::string().swap(command_);
+  KeepSpareString(command_);
   if (sent.ok()) co_return;
   // A server that refuses in mid-chunk says why before it closes.
   if (lease_->readable()) {
@@ -140,7 +147,7 @@ Task<void> ChunkRelay::HearEarlyReply() {
   const io::Time deadline =
       services_.loop.Now() + services_.settings.backend_timeout;
   lease_->ExpectReply();
-  auto early = co_await lease_->ReadReply(deadline);
+  auto early = co_await lease_->ReadReply(deadline, BackendStep::kBdat);
   // Only a refusal can be meant before the chunk has ended. What the server
   // makes of the rest is uncertain: the connection is of no more use.
   if (early.ok() && early->code >= 400) {
@@ -157,7 +164,7 @@ Task<void> ChunkRelay::HearReply() {
                                   ? services_.settings.backend_data_done_timeout
                                   : services_.settings.backend_timeout);
   lease_->ExpectReply();
-  auto reply = co_await lease_->ReadReply(deadline);
+  auto reply = co_await lease_->ReadReply(deadline, BackendStep::kBdat);
   // RFC 3030 section 2: another success than 250, or a 3yz, is the answer to
   // something else: replies have come apart.
   const bool answers = reply.ok() && (reply->code == 250 || reply->code >= 400);

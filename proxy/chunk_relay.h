@@ -16,6 +16,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "common/base/frame_slab.h"
+#include "common/base/spare_string.h"
 #include "common/base/task.h"
 #include "common/io/time.h"
 #include "common/smtp/bdat.h"
@@ -41,6 +43,7 @@ class ChunkRelay {
   // between two chunks it is again, or it is gone.
   ChunkRelay(SessionServices& services, ClientChannel& client, Lease& lease,
              std::string header);
+  ~ChunkRelay() { KeepSpareString(reply_); }
 
   // Takes one chunk off the client, all of it. OK: reply() is due. An error:
   // the client was lost, or is to be left after reply(), if there is one.
@@ -56,6 +59,12 @@ class ChunkRelay {
   bool failed() const { return !failure_.empty(); }
 
   const std::string& reply() const { return failed() ? failure_ : reply_; }
+
+  // One for each message: not from the heap.
+  static void* operator new(size_t size) { return AllocateFrame(size); }
+  static void operator delete(void* block, size_t size) {
+    FreeFrame(block, size);
+  }
   RelayOutcome outcome() const {
     return {reply(), accepted_, outcome_unknown_, octets_};
   }

@@ -13,18 +13,26 @@ namespace tlspost {
 using smtp::LineBuffer;
 
 ClientChannel::ClientChannel(std::unique_ptr<io::Stream> stream,
-                             size_t line_length_limit,
-                             io::Duration write_timeout)
-    : stream_(std::move(stream)),
-      lines_(line_length_limit),
-      write_timeout_(write_timeout) {}
+                             size_t line_length_limit, const Terms& terms)
+    : stream_(std::move(stream)), lines_(line_length_limit), terms_(terms) {}
 
 std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
   if (has_put_back_) {
     has_put_back_ = false;
-    return Line{.too_long = false, .text = *put_back_};
+    return Line{.too_long = false, .text = **put_back_};
   }
   put_back_.reset();
+  const std::optional<Line> line = NextLine();
+  if (!line.has_value()) return line;
+  const bool is_secret = awaits_secret_;
+  awaits_secret_ = false;
+  if (is_traced()) {
+    terms_.trace->NoteLine(stream_.transport(), line->text, is_secret);
+  }
+  return line;
+}
+
+std::optional<ClientChannel::Line> ClientChannel::NextLine() {
   // The chunk that the last line pointed into is given back only now.
   if (chunk_.size() == consumed_) {
     chunk_.Release();
@@ -42,15 +50,25 @@ std::optional<ClientChannel::Line> ClientChannel::TakeLine() {
               .text = next.line};
 }
 
+void ClientChannel::TraceEvent(std::string_view what) {
+  if (is_traced()) terms_.trace->NoteEvent(stream_.transport(), what);
+}
+
+void ClientChannel::TraceMessage(uint64_t octets) {
+  if (is_traced()) {
+    TraceEvent("message of " + std::to_string(octets) + " octets");
+  }
+}
+
 void ClientChannel::PutBack(std::string_view line) {
   TLSPOST_REQUIRE(!has_put_back_);
   // The line may be the one that was put back before.
-  put_back_ = std::make_unique<std::string>(line);
+  put_back_ = std::make_unique<SpareString>(line);
   has_put_back_ = true;
 }
 
 Task<absl::StatusOr<bool>> ClientChannel::HasMore() {
-  const io::Time deadline = loop().Now() + write_timeout_;
+  const io::Time deadline = loop().Now() + terms_.write_timeout;
   while (true) {
     const absl::Status here = Refill();
     if (stream_.has_output()) CO_TRY(co_await stream_.Flush(deadline));
@@ -67,7 +85,7 @@ Task<absl::StatusOr<bool>> ClientChannel::HasMore() {
 
 void ClientChannel::WipePutBack() {
   TLSPOST_REQUIRE(!has_put_back_);
-  if (put_back_ != nullptr) smtp::Wipe(*put_back_);
+  if (put_back_ != nullptr) smtp::Wipe(**put_back_);
   put_back_.reset();
 }
 
@@ -109,21 +127,21 @@ absl::Status ClientChannel::Accept(absl::StatusOr<io::Chunk> received) {
 }
 
 Task<absl::Status> ClientChannel::Flush() {
-  const io::Time deadline = loop().Now() + write_timeout_;
+  const io::Time deadline = loop().Now() + terms_.write_timeout;
   if (pending_ == nullptr) {
     if (!stream_.has_output()) co_return absl::OkStatus();
     absl::Status flushed = co_await stream_.Flush(deadline);
     cannot_hear_ = !flushed.ok();
     co_return flushed;
   }
-  const std::unique_ptr<std::string> replies = std::move(pending_);
-  absl::Status written = co_await stream_.Write(*replies, deadline);
+  const std::unique_ptr<SpareString> replies = std::move(pending_);
+  absl::Status written = co_await stream_.Write(**replies, deadline);
   cannot_hear_ = !written.ok();
   co_return written;
 }
 
 size_t ClientChannel::DiscardInput() {
-  size_t octets = unread().size() + (has_put_back_ ? put_back_->size() : 0);
+  size_t octets = unread().size() + (has_put_back_ ? (*put_back_)->size() : 0);
   if (lines_.in_line()) ++octets;
   chunk_.Release();
   consumed_ = 0;

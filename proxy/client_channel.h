@@ -7,19 +7,22 @@
 #ifndef TLSPOST_PROXY_CLIENT_CHANNEL_H_
 #define TLSPOST_PROXY_CLIENT_CHANNEL_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/spare_string.h"
 #include "common/base/task.h"
 #include "common/io/stream.h"
 #include "common/smtp/line_buffer.h"
 #include "common/tls/tls_stream.h"
+#include "proxy/counters.h"
+#include "proxy/trace_hub.h"
 
 namespace tlspost {
 
@@ -28,10 +31,21 @@ class ClientChannel {
   // Replies collected beyond this are sent although more commands wait.
   static constexpr size_t kMaxPendingReplies = 16384;
 
-  // A line may have `line_length_limit` octets; a reply is taken by the client
-  // within `write_timeout`.
+  // What many channels have in common.
+  struct Terms {
+    io::Duration write_timeout{};  // in which the client takes a reply
+    TraceHub* trace = nullptr;     // told of lines and replies; null: nobody is
+    // Where replies are counted; null: nowhere.
+    decltype(Counters::client_replies)* replies = nullptr;
+  };
+
+  // A line may have `line_length_limit` octets. `terms` outlive the channel.
   ClientChannel(std::unique_ptr<io::Stream> stream, size_t line_length_limit,
-                io::Duration write_timeout);
+                const Terms& terms);
+
+  // Whoever listens is told as well what is no line.
+  void TraceEvent(std::string_view what);
+  void TraceMessage(uint64_t octets);
 
   // --- lines ---
   struct Line {
@@ -73,11 +87,17 @@ class ClientChannel {
   // --- replies ---
   void Say(std::string_view reply) {
     if (reply.empty()) return;
-    if (pending_ == nullptr) pending_ = std::make_unique<std::string>();
-    pending_->append(reply);
+    if (terms_.replies != nullptr) {
+      ++terms_.replies->at(ReplyClassIndex(reply));
+    }
+    // The answer to a challenge is a secret.
+    awaits_secret_ = reply.starts_with("334");
+    if (is_traced()) terms_.trace->NoteReplies(stream_.transport(), reply);
+    if (pending_ == nullptr) pending_ = std::make_unique<SpareString>();
+    (*pending_)->append(reply);
   }
   bool must_flush() const {
-    return pending_ != nullptr && pending_->size() >= kMaxPendingReplies;
+    return pending_ != nullptr && (*pending_)->size() >= kMaxPendingReplies;
   }
   bool needs_flush() const {
     return pending_ != nullptr || stream_.has_output();
@@ -100,19 +120,24 @@ class ClientChannel {
 
  private:
   io::Loop& loop() { return stream_.transport().loop(); }
+  bool is_traced() const {
+    return terms_.trace != nullptr && terms_.trace->active();
+  }
+  std::optional<Line> NextLine();
 
   tls::TlsStream stream_;
   smtp::LineBuffer lines_;
-  io::Chunk chunk_;            // received last
-  uint32_t consumed_ = 0;      // of it, from its front
-  bool has_put_back_ = false;  // put_back_ is the next line
-  bool cannot_hear_ = false;
-  // The line that was put back, also while it is given out again. On the heap:
+  io::Chunk chunk_;                // received last
+  uint32_t consumed_ : 29 = 0;     // of it, from its front
+  bool has_put_back_ : 1 = false;  // put_back_ is the next line
+  bool cannot_hear_ : 1 = false;
+  bool awaits_secret_ : 1 = false;  // the next line answers a challenge
+  // The line that was put back, also while it is given out again. By pointer:
   // an idle client has none.
-  std::unique_ptr<std::string> put_back_;
+  std::unique_ptr<SpareString> put_back_;
   // Replies not sent yet; null when there are none.
-  std::unique_ptr<std::string> pending_;
-  const io::Duration write_timeout_;
+  std::unique_ptr<SpareString> pending_;
+  const Terms& terms_;
 };
 
 }  // namespace tlspost

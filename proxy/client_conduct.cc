@@ -41,8 +41,8 @@ const smtp::Reply& RefusalOf(ClientEvent event) {
   return smtp::reply::kTooManyErrors;
 }
 
-std::string Refusal(ClientEvent event, const io::Stream& stream,
-                    const Settings& settings) {
+std::string RefusalWords(ClientEvent event, const io::Stream& stream,
+                         const Settings& settings) {
   const smtp::Reply& reply = RefusalOf(event);
   // A 421 names the host that takes its leave.
   std::string text = reply.code() == 421
@@ -51,6 +51,24 @@ std::string Refusal(ClientEvent event, const io::Stream& stream,
   const bool by_name = event == ClientEvent::kNewTlsSession;  // as in Postfix
   return smtp::FromClient(std::move(text),
                           by_name ? LogName(stream) : stream.peer().Address());
+}
+
+Limit LimitOf(ClientEvent event) {
+  switch (event) {
+    case ClientEvent::kConnection:
+      return Limit::kClientConnectionRate;
+    case ClientEvent::kMessage:
+      return Limit::kClientMessageRate;
+    case ClientEvent::kRecipient:
+      return Limit::kClientRecipientRate;
+    case ClientEvent::kNewTlsSession:
+      return Limit::kClientNewTlsSessionRate;
+    case ClientEvent::kAuth:
+      return Limit::kClientAuthRate;
+    case ClientEvent::kError:
+      return Limit::kClientErrorRate;
+  }
+  return Limit::kClientErrorRate;
 }
 
 void LogRate(Log& log, ClientEvent event, int count, const io::Stream& stream) {
@@ -115,6 +133,7 @@ Task<absl::Status> SendReplies(SessionServices& services, ClientChannel& client,
       IsSlowedDown(services, state) && client.needs_flush() && !others_wait;
   if (late) {
     ++services.counters.replies_delayed;
+    ++services.counters.limits_hit[Limit::kSoftError];
     client.Park();
     const io::Duration delay = services.settings.error_sleep_time;
     const io::Time until =
@@ -128,6 +147,32 @@ Task<absl::Status> SendReplies(SessionServices& services, ClientChannel& client,
   co_return sent;
 }
 
+void CountCommand(SessionServices& services, ClientState& state,
+                  smtp::Verb verb, bool success) {
+  state.tally.Count(verb, success);
+  ++services.counters.client_commands.at(CommandTally::IndexOf(verb),
+                                         success ? 0 : 1);
+}
+
+void NoteRefusal(SessionServices& services, const ClientState& state,
+                 const ClientChannel& client, smtp::Verb verb,
+                 std::string_view reply) {
+  services.records.refusals.Note(services.loop.WallNow(),
+                                 client.stream().transport().peer().Address(),
+                                 state.helo, smtp::InfoOf(verb).name, reply);
+}
+
+Limit LimitOf(const ClientLimits::Arrival& arrival) {
+  switch (arrival.verdict) {
+    case ClientLimits::Verdict::kTooOften:
+      return Limit::kClientConnectionRate;
+    case ClientLimits::Verdict::kTooManyErrors:
+      return Limit::kClientErrorRate;
+    default:
+      return Limit::kClientConnectionCount;
+  }
+}
+
 std::optional<std::string> CountEvent(SessionServices& services,
                                       ClientState& state,
                                       const ClientChannel& client,
@@ -135,9 +180,10 @@ std::optional<std::string> CountEvent(SessionServices& services,
   const int count = state.visit.Count(event, services.loop.Now());
   if (count == 0) return std::nullopt;
   ++services.counters.rate_refusals;
+  ++services.counters.limits_hit[LimitOf(event)];
   const io::Stream& stream = client.stream().transport();
   LogRate(services.log, event, count, stream);
-  return Refusal(event, stream, services.settings);
+  return RefusalWords(event, stream, services.settings);
 }
 
 std::optional<std::string> RefuseHandshake(SessionServices& services,
@@ -147,6 +193,7 @@ std::optional<std::string> RefuseHandshake(SessionServices& services,
       state.visit.CountNext(ClientEvent::kNewTlsSession, services.loop.Now());
   if (next == 0) return std::nullopt;
   ++services.counters.rate_refusals;
+  ++services.counters.limits_hit[Limit::kClientNewTlsSessionRate];
   const io::Stream& stream = client.stream().transport();
   services.log.Warning(
       absl::StrFormat("Refusing STARTTLS request from %s for service %s",
@@ -174,7 +221,7 @@ std::string TurnAwayWords(const ClientLimits::Arrival& arrival,
       LogRate(log, event, arrival.count, stream);
       break;
   }
-  return Refusal(event, stream, settings);
+  return RefusalWords(event, stream, settings);
 }
 
 io::Duration CommandTimeout(const SessionServices& services) {

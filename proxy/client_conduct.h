@@ -46,6 +46,16 @@ inline constexpr io::Duration kLongestDelayOfAHolder = std::chrono::seconds(1);
 Task<absl::Status> SendReplies(SessionServices& services, ClientChannel& client,
                                const ClientState& state, bool holds_connection);
 
+// A command was answered: it counts for the session and for the worker.
+void CountCommand(SessionServices& services, ClientState& state,
+                  smtp::Verb verb, bool success);
+
+// A refusal that the client hears, for the administrator to look at. Of the
+// reply only the first line is kept.
+void NoteRefusal(SessionServices& services, const ClientState& state,
+                 const ClientChannel& client, smtp::Verb verb,
+                 std::string_view reply);
+
 // --- rates ------------------------------------------------------------------
 
 // Counts one event. Beyond its rate it is logged, and the refusal to send is
@@ -60,6 +70,9 @@ std::optional<std::string> CountEvent(SessionServices& services,
 std::optional<std::string> RefuseHandshake(SessionServices& services,
                                            const ClientState& state,
                                            const ClientChannel& client);
+
+// The limit that has turned a client away.
+Limit LimitOf(const ClientLimits::Arrival& arrival);
 
 // What a client is told that is not let in, `host` in it; logged and counted.
 std::string TurnAwayWords(const ClientLimits::Arrival& arrival,

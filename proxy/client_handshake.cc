@@ -22,10 +22,17 @@ constexpr int kTraceLevel = 2;
 constexpr int kDumpLevel = 3;
 constexpr int kDumpAllLevel = 4;
 
+void CountSuccess(Counters& counters, const TlsDescription& tls) {
+  ++counters.handshakes;
+  if (tls.reused) ++counters.handshakes_resumed;
+  ++counters.handshake_versions.at(LabelIndex(kTlsVersionLabels, tls.protocol));
+  ++counters.handshake_ciphers.at(LabelIndex(kTlsCipherLabels, tls.cipher));
+  ++counters.handshake_groups.at(LabelIndex(kTlsGroupLabels, TlsGroupOf(tls)));
+}
+
 void NoteSuccess(SessionServices& services, const ClientChannel& client) {
   const TlsDescription tls = client.stream().engine()->Describe();
-  ++services.counters.handshakes;
-  if (tls.reused) ++services.counters.handshakes_resumed;
+  CountSuccess(services.counters, tls);
   if (services.settings.tls_loglevel >= 1) {
     services.log.Info(
         smtp::FormatTlsLogLine(tls, smtp::TlsLogDirection::kFrom,
@@ -35,20 +42,7 @@ void NoteSuccess(SessionServices& services, const ClientChannel& client) {
 
 void CountFailure(Counters& counters, tls::TlsFailure failure) {
   ++counters.handshakes_failed;
-  switch (failure) {
-    case tls::TlsFailure::kPlaintext:
-      ++counters.handshakes_plaintext;
-      break;
-    case tls::TlsFailure::kUnsupportedProtocol:
-      // Such a client may well come back without TLS.
-      ++counters.handshakes_old_protocol;
-      break;
-    case tls::TlsFailure::kNothingShared:
-      ++counters.handshakes_nothing_shared;
-      break;
-    default:
-      break;
-  }
+  ++counters.handshake_failures.at(TlsFailureIndex(failure));
 }
 
 // What went wrong, in plain words.
@@ -67,6 +61,9 @@ void NoteFailure(SessionServices& services, const ClientChannel& client,
                  const absl::Status& why, TlsStart start) {
   const tls::TlsEngine& engine = *client.stream().engine();
   CountFailure(services.counters, engine.failure());
+  if (absl::IsDeadlineExceeded(why)) {
+    ++services.counters.limits_hit[Limit::kTlsHandshakeTimeout];
+  }
   const std::string name = LogName(client.stream().transport());
   const bool lost = engine.failure() == tls::TlsFailure::kNone ||
                     engine.failure() == tls::TlsFailure::kLostConnection;
@@ -102,14 +99,15 @@ Task<absl::Status> ShakeHands(SessionServices& services, ClientChannel& client,
   auto engine = std::make_unique<tls::TlsEngine>(services.tls);
   engine->SetPolicyCandidates(services.policies.CandidatesFor(peer));
   BeginTrace(services, client, *engine);
-  const io::Time deadline =
-      services.loop.Now() + services.settings.tls_handshake_timeout;
+  const io::Time began = services.loop.Now();
+  const io::Time deadline = began + services.settings.tls_handshake_timeout;
   absl::Status shaken =
       co_await client.stream().StartTls(std::move(engine), deadline);
   if (services.settings.tls_loglevel < kDumpAllLevel) {
     client.stream().engine()->SetTrace(nullptr);
   }
   if (shaken.ok()) {
+    services.counters.Observe(Phase::kHandshake, services.loop.Now() - began);
     NoteSuccess(services, client);
   } else {
     NoteFailure(services, client, shaken, start);

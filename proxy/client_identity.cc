@@ -1,5 +1,7 @@
 #include "proxy/client_identity.h"
 
+#include "common/base/spare_string.h"
+
 namespace tlspost {
 
 smtp::ClientIdentity IdentityOf(const ClientChannel& client,
@@ -11,12 +13,12 @@ smtp::ClientIdentity IdentityOf(const ClientChannel& client,
   identity.port = transport.peer().port();
   const io::PeerName* name = transport.peer_name();
   if (name != nullptr) {
-    identity.name = name->name;
-    identity.reverse_name = name->reverse_name;
+    identity.name = SpareCopy(name->name);
+    identity.reverse_name = SpareCopy(name->reverse_name);
     identity.name_later = name->name_found == io::NameFound::kLater;
     identity.reverse_name_later = name->reverse_found == io::NameFound::kLater;
   }
-  identity.helo = state.helo;
+  identity.helo = SpareCopy(state.helo);
   identity.esmtp = state.esmtp;
   identity.dest_address = local.Address();
   identity.dest_port = local.port();

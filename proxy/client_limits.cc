@@ -68,10 +68,35 @@ ClientLimits::Options ClientLimits::OptionsOf(const Settings& settings) {
 }
 
 ClientLimits::ClientLimits(Options options)
-    : options_(std::move(options)),
+    : max_remembered_(options.max_remembered),
       shards_(std::make_unique<std::array<Shard, kShards>>()) {
-  for (const int rate : options_.rates) remembers_ = remembers_ || rate > 0;
   for (Shard& shard : *shards_) shard.limits = this;
+  SetOptions(std::move(options));
+}
+
+void ClientLimits::SetOptions(Options options) {
+  connections_limit_ = options.connections;
+  handshakes_limit_ = options.handshakes;
+  time_unit_ = options.time_unit.count();
+  bool remembers = false;
+  for (size_t i = 0; i < kClientEvents; ++i) {
+    rates_[i] = options.rates[i];
+    remembers = remembers || options.rates[i] > 0;
+  }
+  remembers_ = remembers;
+  auto exceptions = std::make_shared<const std::vector<io::Network>>(
+      std::move(options.exceptions));
+  const std::lock_guard<std::mutex> lock(exceptions_mutex_);
+  exceptions_.swap(exceptions);
+}
+
+bool ClientLimits::IsException(const io::Endpoint& client) const {
+  std::shared_ptr<const std::vector<io::Network>> exceptions;
+  {
+    const std::lock_guard<std::mutex> lock(exceptions_mutex_);
+    exceptions = exceptions_;
+  }
+  return io::AnyContains(*exceptions, client);
 }
 
 ClientLimits::~ClientLimits() { TLSPOST_CHECK(connections() == 0); }
@@ -82,7 +107,8 @@ ClientLimits::Shard& ClientLimits::ShardOf(const io::AddressBytes& key) const {
 
 bool ClientLimits::IsOver(const Client& client, io::Time now) const {
   // The clocks of two workers may differ by a turn.
-  return now - client.unit_began >= options_.time_unit;
+  return now - client.unit_began >=
+         io::Duration(time_unit_.load(std::memory_order_relaxed));
 }
 
 int& ClientLimits::CountOf(Client& client, ClientEvent event,
@@ -95,13 +121,13 @@ int& ClientLimits::CountOf(Client& client, ClientEvent event,
 }
 
 int ClientLimits::OverLimit(ClientEvent event, int count) const {
-  const int limit = options_.rates[static_cast<size_t>(event)];
+  const int limit = Limit(event);
   return limit > 0 && count > limit ? count : 0;
 }
 
 ClientLimits::Arrival ClientLimits::Connect(const io::Endpoint& client,
                                             io::Time now) {
-  if (io::AnyContains(options_.exceptions, client)) return {};
+  if (IsException(client)) return {};
   const io::AddressBytes key = io::ClientBytesOf(client);
   Shard& shard = ShardOf(key);
   const std::lock_guard<std::mutex> lock(shard.mutex);
@@ -121,7 +147,8 @@ ClientLimits::Arrival ClientLimits::Connect(const io::Endpoint& client,
   if (arrivals < std::numeric_limits<int>::max()) ++arrivals;
   Arrival arrival{Visit(*entry)};
   const int errors = CountOf(*entry, ClientEvent::kError, now);
-  if (options_.connections > 0 && entry->connections > options_.connections) {
+  const int connections_limit = connections_limit_;
+  if (connections_limit > 0 && entry->connections > connections_limit) {
     arrival.verdict = Verdict::kTooManyConnections;
     arrival.count = entry->connections;
   } else if (OverLimit(ClientEvent::kConnection, arrivals) > 0) {
@@ -144,8 +171,7 @@ void ClientLimits::Leave(Client& client) {
   TLSPOST_CHECK(client.handshakes == 0);
   shard.gone.PushBack(client);
   ++shard.gone_count;
-  const size_t most =
-      limits.remembers_ ? limits.options_.max_remembered / kShards : 0;
+  const size_t most = limits.remembers_ ? limits.max_remembered_ / kShards : 0;
   if (shard.gone_count > most) shard.ForgetFirst();
 }
 
@@ -153,7 +179,7 @@ int ClientLimits::Visit::Count(ClientEvent event, io::Time now) {
   if (client_ == nullptr) return 0;
   Shard& shard = client_->shard;
   const ClientLimits& limits = *shard.limits;
-  if (limits.options_.rates[static_cast<size_t>(event)] == 0) return 0;
+  if (limits.Limit(event) == 0) return 0;
   const std::lock_guard<std::mutex> lock(shard.mutex);
   int& count = limits.CountOf(*client_, event, now);
   if (count < std::numeric_limits<int>::max()) ++count;
@@ -164,7 +190,7 @@ int ClientLimits::Visit::CountNext(ClientEvent event, io::Time now) const {
   if (client_ == nullptr) return 0;
   Shard& shard = client_->shard;
   const ClientLimits& limits = *shard.limits;
-  if (limits.options_.rates[static_cast<size_t>(event)] == 0) return 0;
+  if (limits.Limit(event) == 0) return 0;
   const std::lock_guard<std::mutex> lock(shard.mutex);
   const int count = limits.CountOf(*client_, event, now);
   return count == std::numeric_limits<int>::max()
@@ -175,7 +201,7 @@ int ClientLimits::Visit::CountNext(ClientEvent event, io::Time now) const {
 bool ClientLimits::Visit::BeginHandshake() {
   if (client_ == nullptr) return true;
   Shard& shard = client_->shard;
-  const int limit = shard.limits->options_.handshakes;
+  const int limit = shard.limits->handshakes_limit_;
   const std::lock_guard<std::mutex> lock(shard.mutex);
   if (limit > 0 && client_->handshakes >= limit) return false;
   ++client_->handshakes;

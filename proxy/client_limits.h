@@ -16,9 +16,11 @@
 #define TLSPOST_PROXY_CLIENT_LIMITS_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -56,6 +58,9 @@ class ClientLimits {
   static Options OptionsOf(const Settings& settings);
 
   explicit ClientLimits(Options options);
+  // For what is asked from now on; what was counted stays counted. The size of
+  // the memory is the constructor's. Any thread, one at a time.
+  void SetOptions(Options options);
   // All visits have ended.
   ~ClientLimits();
   ClientLimits(const ClientLimits&) = delete;
@@ -131,8 +136,21 @@ class ClientLimits {
   int OverLimit(ClientEvent event, int count) const;
   bool IsOver(const Client& client, io::Time now) const;
 
-  const Options options_;
-  bool remembers_ = false;  // some rate is limited
+  int Limit(ClientEvent event) const {
+    return rates_[static_cast<size_t>(event)].load(std::memory_order_relaxed);
+  }
+  bool IsException(const io::Endpoint& client) const;
+
+  // The options, each by itself: they may change while they are asked for.
+  std::atomic<int> connections_limit_ = 0;
+  std::atomic<int> handshakes_limit_ = 0;
+  std::array<std::atomic<int>, kClientEvents> rates_{};
+  std::atomic<io::Duration::rep> time_unit_ = 0;
+  std::atomic<bool> remembers_ = false;  // some rate is limited
+  mutable std::mutex exceptions_mutex_;
+  // Guarded by the mutex.
+  std::shared_ptr<const std::vector<io::Network>> exceptions_;
+  const size_t max_remembered_;
   const std::unique_ptr<std::array<Shard, kShards>> shards_;
 };
 

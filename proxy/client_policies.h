@@ -2,8 +2,8 @@
 // address.
 //
 // What depends on the name the client asks for is decided later, in the
-// handshake (tls::TlsPolicy); the two number the tables alike. Made at start,
-// then shared by all workers, unchanged.
+// handshake (tls::TlsPolicy); the two number the tables alike. Made once
+// for each generation of the settings, then shared by all workers, unchanged.
 
 #ifndef TLSPOST_PROXY_CLIENT_POLICIES_H_
 #define TLSPOST_PROXY_CLIENT_POLICIES_H_

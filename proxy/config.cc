@@ -13,6 +13,7 @@
 #include <utility>
 #include <variant>
 
+#include "common/base/open_file.h"
 #include "common/base/status.h"
 #include "proxy/environment.h"
 #include "proxy/listener_settings.h"
@@ -63,14 +64,15 @@ std::string PlaceIn(std::string_view path, const toml::source_position& place) {
 // `option` is what names the file: "--config".
 absl::StatusOr<std::string> ReadFile(const std::string& path,
                                      std::string_view option) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
-      std::fopen(path.c_str(), "rbe"), std::fclose);
+  const int descriptor = OpenFile(path, FileUse::kRead);
   const std::string place = std::string(option) + '=' + Printable(path);
   const auto failed = [&place](int error) {
     return InvalidAt(place,
                      std::string("cannot be read: ") + std::strerror(error));
   };
-  if (file == nullptr) return failed(errno);
+  if (descriptor < 0) return failed(errno);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
+      fdopen(descriptor, "rb"), std::fclose);
   std::string content(kMaxFileBytes + 1, '\0');
   const size_t size = std::fread(content.data(), 1, content.size(), file.get());
   if (std::ferror(file.get()) != 0) return failed(errno);
@@ -407,6 +409,23 @@ void ReadConfigFile(std::span<const char* const> args,
   ReadToml(*content, *path, settings, origins, errors);
 }
 
+// What the file and the command line say, in this order; where it stands.
+void ReadGiven(std::span<const char* const> args, Settings& settings,
+               SettingOrigins& origins, std::vector<absl::Status>& errors) {
+  const std::vector<Variable> variables = OurVariables();
+  ReadConfigFile(args, variables, settings, origins, errors);
+  ReadVariables(variables, settings, origins, errors);
+  CommandLine command_line(settings, origins);
+  for (const std::string_view arg : args) {
+    // FindConfigFile has seen what is no option.
+    const bool is_setting = arg.starts_with("--") && arg != "--config" &&
+                            !arg.starts_with("--config=");
+    if (!is_setting) continue;
+    absl::Status status = command_line.Apply(arg);
+    if (!status.ok()) errors.push_back(std::move(status));
+  }
+}
+
 absl::Status InPlace(const SettingsProblem& problem,
                      const SettingOrigins& origins) {
   const std::string name(problem.setting);
@@ -440,18 +459,7 @@ std::optional<Settings> LoadSettings(std::span<const char* const> args,
                                      SettingOrigins& origins,
                                      std::vector<absl::Status>& errors) {
   Settings settings;
-  const std::vector<Variable> variables = OurVariables();
-  ReadConfigFile(args, variables, settings, origins, errors);
-  ReadVariables(variables, settings, origins, errors);
-  CommandLine command_line(settings, origins);
-  for (const std::string_view arg : args) {
-    // FindConfigFile has seen what is no option.
-    const bool is_setting = arg.starts_with("--") && arg != "--config" &&
-                            !arg.starts_with("--config=");
-    if (!is_setting) continue;
-    absl::Status status = command_line.Apply(arg);
-    if (!status.ok()) errors.push_back(std::move(status));
-  }
+  ReadGiven(args, settings, origins, errors);
   // What goes with what cannot be told of values that were not understood.
   if (!errors.empty()) return std::nullopt;
   absl::Status filled = FillIn(origins, settings);
@@ -464,6 +472,14 @@ std::optional<Settings> LoadSettings(std::span<const char* const> args,
   }
   if (!errors.empty()) return std::nullopt;
   return settings;
+}
+
+std::string FindControlSocket(std::span<const char* const> args,
+                              std::vector<absl::Status>& errors) {
+  Settings settings;
+  SettingOrigins origins;
+  ReadGiven(args, settings, origins, errors);
+  return settings.control_socket;
 }
 
 absl::Status ReadSettingsText(std::string_view toml, std::string_view path,

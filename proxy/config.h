@@ -31,6 +31,12 @@ absl::StatusOr<Settings> LoadSettings(std::span<const char* const> args);
 std::optional<Settings> LoadSettings(std::span<const char* const> args,
                                      std::vector<absl::Status>& errors);
 
+// Only control_socket, as far as the settings can be read at all: to ask a
+// process about settings that may be broken. Empty: there is none, or `errors`
+// say why it cannot be told.
+std::string FindControlSocket(std::span<const char* const> args,
+                              std::vector<absl::Status>& errors);
+
 // Where each setting that was given comes from, by its name: "FILE:12:1",
 // "TLSPOST_BACKEND" or "--backend".
 using SettingOrigins = std::map<std::string, std::string, std::less<>>;

@@ -1,11 +1,16 @@
 // What a worker counts: plain integers of its own thread, summed when read.
 //
-// One line per counter; COUNTERS is the only declaration.
+// One line per counter, and one per row of counters that have labels; these
+// lists are the only declaration.
 
 #ifndef TLSPOST_PROXY_COUNTERS_H_
 #define TLSPOST_PROXY_COUNTERS_H_
 
+#include <array>
 #include <cstdint>
+
+#include "proxy/counter_rows.h"
+#include "proxy/label_sets.h"
 
 namespace tlspost {
 
@@ -24,18 +29,19 @@ namespace tlspost {
   COUNTER(handshakes, "TLS handshakes completed")                              \
   COUNTER(handshakes_resumed, "handshakes that resumed a session")             \
   COUNTER(handshakes_failed, "TLS handshakes that failed")                     \
-  COUNTER(handshakes_plaintext, "handshakes failed: plaintext came")           \
-  COUNTER(handshakes_old_protocol, "handshakes failed: too old a TLS")         \
-  COUNTER(handshakes_nothing_shared, "handshakes failed: nothing in common")   \
   COUNTER(handshakes_refused, "clients refused: too many handshakes")          \
   COUNTER(starttls_injections, "clients that sent plaintext behind STARTTLS")  \
   COUNTER(auth_succeeded, "clients authenticated by the backend")              \
   COUNTER(auth_failed, "AUTH commands that failed")                            \
+  COUNTER(transactions, "mails that a client began with MAIL")                 \
   COUNTER(messages, "messages accepted by the backend")                        \
+  COUNTER(message_recipients, "recipients of the messages accepted")           \
+  COUNTER(message_octets, "octets of the messages accepted, as received")      \
   COUNTER(messages_failed, "messages that ended in a 4xx or 5xx")              \
   COUNTER(outcomes_unknown, "backends lost between final dot and reply")       \
   COUNTER(smuggling_attempts, "messages with a bare CR, bare LF or NUL")       \
   COUNTER(leases, "backend connections lent to a transaction")                 \
+  COUNTER(leases_reused, "connections lent that had served before")            \
   COUNTER(leases_refused, "transactions that got no backend connection")       \
   COUNTER(lease_retries, "MAIL sent again over another connection")            \
   COUNTER(backend_connects, "backend connections opened")                      \
@@ -56,15 +62,55 @@ namespace tlspost {
   COUNTER(tls_reloads, "times that certificates were loaded again")            \
   COUNTER(tls_reload_failures, "times that loading them again failed")
 
+// ROWS(name, first label, its values, second label, its values, what)
+#define TLSPOST_COUNTER_ROWS(ROWS)                                      \
+  ROWS(handshake_versions, "version", kTlsVersionLabels, "", kNoLabels, \
+       "TLS handshakes completed, by TLS version")                      \
+  ROWS(handshake_ciphers, "cipher", kTlsCipherLabels, "", kNoLabels,    \
+       "TLS handshakes completed, by cipher")                           \
+  ROWS(handshake_groups, "group", kTlsGroupLabels, "", kNoLabels,       \
+       "TLS handshakes completed, by key exchange")                     \
+  ROWS(handshake_failures, "reason", kTlsFailureLabels, "", kNoLabels,  \
+       "TLS handshakes that failed, by reason")                         \
+  ROWS(tls_alerts, "direction", kAlertDirectionLabels, "alert",         \
+       kTlsAlertLabels, "TLS alerts from clients and to them")          \
+  ROWS(messages_by_tls, "tls", kTlsUseLabels, "", kNoLabels,            \
+       "messages accepted, by the TLS version that they came with")     \
+  ROWS(client_commands, "command", kCommandLabels, "result",            \
+       kCommandResultLabels, "commands of clients, by our answer")      \
+  ROWS(client_replies, "class", kReplyClassLabels, "", kNoLabels,       \
+       "replies to clients")                                            \
+  ROWS(backend_replies, "command", kBackendStepLabels, "class",         \
+       kReplyClassLabels, "replies of backends, by what they answer")   \
+  ROWS(limits_hit, "limit", kLimitLabels, "", kNoLabels,                \
+       "times that a limit was reached, by the setting that sets it")
+
 struct Counters {
 #define TLSPOST_DECLARE_COUNTER(name, text) int64_t name = 0;
   TLSPOST_COUNTERS(TLSPOST_DECLARE_COUNTER)
 #undef TLSPOST_DECLARE_COUNTER
 
+#define TLSPOST_DECLARE_ROWS(name, label, values, label2, values2, text) \
+  CounterRows<values.size(), values2.size()> name;
+  TLSPOST_COUNTER_ROWS(TLSPOST_DECLARE_ROWS)
+#undef TLSPOST_DECLARE_ROWS
+
+  // By Phase.
+  std::array<DurationHistogram, kPhaseLabels.size()> phases;
+
+  void Observe(Phase phase, io::Duration duration) {
+    phases[static_cast<size_t>(phase)].Observe(duration);
+  }
+
   Counters& operator+=(const Counters& other) {
 #define TLSPOST_ADD_COUNTER(name, text) name += other.name;
     TLSPOST_COUNTERS(TLSPOST_ADD_COUNTER)
 #undef TLSPOST_ADD_COUNTER
+#define TLSPOST_ADD_ROWS(name, label, values, label2, values2, text) \
+  name += other.name;
+    TLSPOST_COUNTER_ROWS(TLSPOST_ADD_ROWS)
+#undef TLSPOST_ADD_ROWS
+    for (size_t i = 0; i < phases.size(); ++i) phases[i] += other.phases[i];
     return *this;
   }
 };

@@ -14,10 +14,11 @@
 namespace tlspost {
 
 struct BackendPool::Dialing {
-  Dialing(BackendTarget& its_target, io::Time now)
-      : target(its_target), started(now) {}
+  Dialing(BackendTarget& its_target, int its_opening, io::Time now)
+      : target(its_target), opening(its_opening), started(now) {}
 
   BackendTarget& target;
+  const int opening;  // see BackendPool
   const io::Time started;
   io::ConnectOp* connect = nullptr;
   Backend* backend = nullptr;

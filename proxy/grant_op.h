@@ -25,7 +25,7 @@ class [[nodiscard]] BackendPool::GrantOp final
       : Op(pool.loop_, deadline),
         pool_(pool),
         borrower_(borrower),
-        result_(absl::UnknownError("waiting")) {}
+        result_(absl::UnknownError({})) {}  // without words: no memory
 
   absl::StatusOr<std::unique_ptr<Backend>> await_resume() {
     return std::move(result_);

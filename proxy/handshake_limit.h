@@ -19,6 +19,9 @@ class HandshakeLimit {
  public:
   explicit HandshakeLimit(int total) : total_(total) {}
 
+  // For handshakes that begin from now on. Any thread.
+  void SetTotal(int total) { total_.store(total, std::memory_order_relaxed); }
+
   // One handshake's place; destroying it gives the place back.
   class [[nodiscard]] Slot {
    public:
@@ -45,7 +48,8 @@ class HandshakeLimit {
   // the slot.
   Slot Enter(ClientLimits::Visit& client) {
     const int before = count_.fetch_add(1, std::memory_order_relaxed);
-    if (before < total_ && client.BeginHandshake()) return Slot(*this, client);
+    const bool has_room = before < total_.load(std::memory_order_relaxed);
+    if (has_room && client.BeginHandshake()) return Slot(*this, client);
     count_.fetch_sub(1, std::memory_order_relaxed);
     return Slot();
   }
@@ -53,7 +57,7 @@ class HandshakeLimit {
   int count() const { return count_.load(std::memory_order_relaxed); }
 
  private:
-  const int total_;
+  std::atomic<int> total_;
   std::atomic<int> count_ = 0;
 };
 

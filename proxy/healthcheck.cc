@@ -12,8 +12,8 @@
 #include "absl/strings/str_join.h"
 #include "common/base/co_try.h"
 #include "common/base/status.h"
+#include "common/io/engine.h"
 #include "common/io/network.h"
-#include "common/io/uring.h"
 #include "common/smtp/proxy_header.h"
 #include "proxy/config.h"
 #include "proxy/dialogue_client.h"
@@ -28,8 +28,8 @@ using std::chrono_literals::operator""s;
 // For each step; engines wait 30 s for the whole.
 constexpr io::Duration kHealthPatience = 8s;
 // Small: it is for one connection at a time.
-constexpr io::UringOptions kHealthRing = {.submission_entries = 64,
-                                          .receive_buffers = 32};
+constexpr io::LoopOptions kHealthLoop = {.submission_entries = 64,
+                                         .receive_buffers = 32};
 
 // One address, and how it wants to be spoken to.
 struct Front {
@@ -113,7 +113,7 @@ absl::StatusOr<std::string> FindHealth(std::span<const char* const> args) {
   if (!settings.ok()) return settings.status();
   const auto fronts = FrontsOf(*settings);
   if (!fronts.ok()) return fronts.status();
-  auto loop = io::CreateUringLoop(kHealthRing);
+  auto loop = io::CreateLoop(io::EngineChoice::kAuto, kHealthLoop);
   if (!loop.ok()) return loop.status();
   absl::Status result;
   Task<void> all = AskAll(**loop, *fronts, result);

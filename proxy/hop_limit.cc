@@ -9,6 +9,7 @@ std::optional<smtp::Reply> RefuseHops(const smtp::HopCounter& hops,
     return std::nullopt;
   }
   ++services.counters.mail_loops;
+  ++services.counters.limits_hit[Limit::kHopcount];
   return is_loop ? smtp::reply::kMailLoop : smtp::reply::kTooManyHops;
 }
 

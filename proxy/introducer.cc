@@ -19,10 +19,10 @@ bool DeniesTheRight(const BackendReply& reply) {
 
 }  // namespace
 
-Introducer::Introducer(io::Loop& loop, const Settings& settings,
+Introducer::Introducer(io::Loop& loop, std::shared_ptr<const Settings> settings,
                        BackendNotes& notes, Log& log, Counters& counters)
     : loop_(loop),
-      settings_(settings),
+      settings_(std::move(settings)),
       notes_(notes),
       log_(log),
       counters_(counters) {}
@@ -30,8 +30,8 @@ Introducer::Introducer(io::Loop& loop, const Settings& settings,
 // --- who may use what -------------------------------------------------------
 
 bool Introducer::TakesXclient(const Backend& backend) const {
-  const bool wanted = settings_.backend_identity == BackendIdentity::kAuto ||
-                      settings_.backend_identity == BackendIdentity::kXclient;
+  const bool wanted = settings_->backend_identity == BackendIdentity::kAuto ||
+                      settings_->backend_identity == BackendIdentity::kXclient;
   return wanted &&
          backend.capabilities().xclient.Has(smtp::ClientAttribute::kAddress);
 }
@@ -62,7 +62,7 @@ Task<Introducer::Outcome> Introducer::Introduce(Backend& backend,
     co_return Carries(backend, borrower.identity) ? Outcome::kDone
                                                   : Outcome::kTryAnother;
   }
-  if (settings_.backend_identity == BackendIdentity::kXforward) {
+  if (settings_->backend_identity == BackendIdentity::kXforward) {
     const Outcome outcome = co_await SayXforward(backend, borrower, refusal);
     co_return outcome;
   }
@@ -72,7 +72,7 @@ Task<Introducer::Outcome> Introducer::Introduce(Backend& backend,
         co_await SayXclient(backend, borrower.identity, refusal);
     co_return outcome;
   }
-  if (settings_.backend_identity == BackendIdentity::kXclient) {
+  if (settings_->backend_identity == BackendIdentity::kXclient) {
     co_return RefuseForWantOf("XCLIENT", "xclient", backend, refusal);
   }
   NoteNoIdentity(backend);
@@ -93,7 +93,7 @@ Task<Introducer::Outcome> Introducer::IntroduceAgain(Backend& backend,
     auto greeted = co_await backend.GreetAs(borrower.identity, ReplyDeadline());
     if (!greeted.ok()) co_return Outcome::kTryAnother;
   }
-  if (settings_.backend_identity == BackendIdentity::kXforward) {
+  if (settings_->backend_identity == BackendIdentity::kXforward) {
     const Outcome outcome = co_await SayXforward(backend, borrower, refusal);
     co_return outcome;
   }
@@ -228,7 +228,7 @@ void Introducer::NoteReuse(Backend& backend, IdentityReuse reuse) {
 }
 
 void Introducer::NoteNoIdentity(const Backend& backend) {
-  if (settings_.backend_identity != BackendIdentity::kAuto ||
+  if (settings_->backend_identity != BackendIdentity::kAuto ||
       !notes_.no_identity.Due(loop_.Now())) {
     return;
   }
@@ -240,7 +240,7 @@ void Introducer::NoteNoIdentity(const Backend& backend) {
 }
 
 io::Time Introducer::ReplyDeadline() const {
-  return loop_.Now() + settings_.backend_timeout;
+  return loop_.Now() + settings_->backend_timeout;
 }
 
 }  // namespace tlspost

@@ -9,8 +9,10 @@
 #ifndef TLSPOST_PROXY_INTRODUCER_H_
 #define TLSPOST_PROXY_INTRODUCER_H_
 
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "common/base/task.h"
@@ -43,12 +45,18 @@ class Introducer {
     kRefused,     // the client is not to be served; why is in `refusal`
   };
 
-  Introducer(io::Loop& loop, const Settings& settings, BackendNotes& notes,
-             Log& log, Counters& counters);
+  // All references outlive it.
+  Introducer(io::Loop& loop, std::shared_ptr<const Settings> settings,
+             BackendNotes& notes, Log& log, Counters& counters);
+
+  // For what is asked from now on, also of who is being introduced.
+  void UseSettings(std::shared_ptr<const Settings> settings) {
+    settings_ = std::move(settings);
+  }
 
   // Each connection is opened for one client, who is named before the greeting.
   bool opens_per_client() const {
-    return settings_.backend_identity == BackendIdentity::kProxy;
+    return settings_->backend_identity == BackendIdentity::kProxy;
   }
   // Whether the backend may be told of this client, after what it has heard
   // on this connection.
@@ -91,7 +99,7 @@ class Introducer {
   io::Time ReplyDeadline() const;
 
   io::Loop& loop_;
-  const Settings& settings_;
+  std::shared_ptr<const Settings> settings_;
   BackendNotes& notes_;
   Log& log_;
   Counters& counters_;

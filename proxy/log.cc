@@ -4,81 +4,146 @@
 
 #include <spdlog/async.h>
 #include <spdlog/async_logger.h>
-#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <atomic>
 #include <chrono>
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_format.h"
+#include "proxy/json_text.h"
+#include "proxy/log_sinks.h"
 
 namespace tlspost {
 namespace {
 
+// What spdlog puts in front of each line. Postfix's layout; and the beginning
+// of an object that the line closes.
+std::string PatternFor(const LogOptions& options) {
+  if (options.format == LogFormat::kJson) {
+    return "{\"time\":\"%Y-%m-%dT%H:%M:%S.%e%z\",%v}";
+  }
+  // The others put their own name and time in front of it.
+  const bool is_stream = !options.file.empty() || options.to == LogTo::kStderr;
+  if (!is_stream) return "%v";
+  return "%b %d %H:%M:%S " + options.hostname + " " + options.syslog_name +
+         "/smtpd[%P]: %v";
+}
+
 class QueuedLog final : public Log {
  public:
-  QueuedLog(const LogOptions& options, spdlog::sink_ptr sink)
-      : queue_lines_(options.queue_lines),
+  QueuedLog(const LogOptions& options, spdlog::sink_ptr sink,
+            ReopenedSink* reopened, const LossySink* lossy)
+      : format_(options.format),
+        queue_lines_(options.queue_lines),
+        reopened_(reopened),
+        lossy_(lossy),
         threads_(std::make_shared<spdlog::details::thread_pool>(
             options.queue_lines, /*threads_n=*/1)),
         logger_(std::make_shared<spdlog::async_logger>(
             options.syslog_name, std::move(sink), threads_,
             // Never wait: the oldest queued line makes room.
             spdlog::async_overflow_policy::overrun_oldest)) {
-    // Postfix's layout: "Nov 22 18:00:00 HOST NAME/smtpd[PID]: LINE".
-    logger_->set_pattern("%b %d %H:%M:%S " + options.hostname + " " +
-                         options.syslog_name + "/smtpd[%P]: %v");
+    logger_->set_pattern(PatternFor(options));
     logger_->flush_on(spdlog::level::info);
   }
 
   ~QueuedLog() override { SayDrops(); }
 
-  size_t dropped() const override { return threads_->overrun_counter(); }
+  bool takes_records() const override { return format_ == LogFormat::kJson; }
+
+  void Record(std::string_view fields) override {
+    MakeRoomKnown();
+    logger_->info("\"level\":\"info\",{}", fields);
+  }
+
+  absl::Status Reopen() override {
+    return reopened_ == nullptr ? absl::OkStatus() : reopened_->Reopen();
+  }
+
+  size_t dropped() const override {
+    return threads_->overrun_counter() +
+           (lossy_ == nullptr ? 0 : lossy_->lost());
+  }
 
  protected:
   void Write(std::string_view level, std::string_view line) override {
-    const bool has_news = threads_->overrun_counter() !=
-                          said_drops_.load(std::memory_order_relaxed);
-    // Said when there is room again: in a full queue it would push out more.
-    if (has_news && threads_->queue_size() < queue_lines_ / 2) SayDrops();
-    logger_->info("{}{}", level, line);
+    MakeRoomKnown();
+    Put(level, line);
   }
 
  private:
-  void SayDrops() {
-    const size_t dropped = threads_->overrun_counter();
-    size_t said = said_drops_.load(std::memory_order_relaxed);
-    if (dropped == said) return;
-    if (!said_drops_.compare_exchange_strong(said, dropped)) return;
-    logger_->info(
-        "warning: {} log lines were dropped because the log is slower than "
-        "the mail; raise log_queue_size or write to a faster place",
-        dropped - said);
+  void Put(std::string_view level, std::string_view line) {
+    const spdlog::level::level_enum severity =
+        level.empty()          ? spdlog::level::info
+        : level == "warning: " ? spdlog::level::warn
+                               : spdlog::level::err;
+    if (format_ == LogFormat::kText) {
+      logger_->log(severity, "{}{}", level, line);
+      return;
+    }
+    const std::string_view word = severity == spdlog::level::info   ? "info"
+                                  : severity == spdlog::level::warn ? "warning"
+                                                                    : "error";
+    logger_->log(severity, "\"level\":\"{}\",\"event\":\"line\",\"message\":{}",
+                 word, JsonQuoted(line));
   }
 
+  void MakeRoomKnown() {
+    const bool has_news =
+        dropped() != said_drops_.load(std::memory_order_relaxed);
+    // Said when there is room again: in a full queue it would push out more.
+    if (has_news && threads_->queue_size() < queue_lines_ / 2) SayDrops();
+  }
+
+  void SayDrops() {
+    const size_t now = dropped();
+    size_t said = said_drops_.load(std::memory_order_relaxed);
+    if (now == said) return;
+    if (!said_drops_.compare_exchange_strong(said, now)) return;
+    Put("warning: ",
+        absl::StrFormat(
+            "%d log lines were dropped because the log is slower than the "
+            "mail; raise log_queue_size or write to a faster place",
+            now - said));
+  }
+
+  const LogFormat format_;
   const size_t queue_lines_;
+  // Parts of the logger's sink, where it can do such things.
+  ReopenedSink* const reopened_;
+  const LossySink* const lossy_;
   std::shared_ptr<spdlog::details::thread_pool> threads_;
   std::shared_ptr<spdlog::async_logger> logger_;
   std::atomic<size_t> said_drops_ = 0;
 };
 
+absl::StatusOr<std::unique_ptr<Log>> OpenFileLog(const LogOptions& options) {
+  auto sink = FileSink::Open(options.file);
+  if (!sink.ok()) return sink.status();
+  FileSink* const file = sink->get();
+  return std::make_unique<QueuedLog>(options, *std::move(sink), file, nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<Log>> OpenSocketLog(const LogOptions& options) {
+  const bool is_journal = options.to == LogTo::kJournal;
+  auto sink = DatagramSink::Open(
+      is_journal ? DatagramForm::kJournal : DatagramForm::kSyslog,
+      is_journal ? options.journal_socket : options.syslog_socket,
+      options.syslog_name + "/smtpd");
+  if (!sink.ok()) return sink.status();
+  const DatagramSink* const lossy = sink->get();
+  return std::make_unique<QueuedLog>(options, *std::move(sink), nullptr, lossy);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Log>> OpenLog(const LogOptions& options) {
-  spdlog::sink_ptr sink;
-  if (options.file.empty()) {
-    sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  } else {
-    try {
-      sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file);
-    } catch (const spdlog::spdlog_ex& error) {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("log_file: %s", error.what()));
-    }
-  }
-  return std::make_unique<QueuedLog>(options, std::move(sink));
+  if (!options.file.empty()) return OpenFileLog(options);
+  if (options.to != LogTo::kStderr) return OpenSocketLog(options);
+  return std::make_unique<QueuedLog>(
+      options, std::make_shared<spdlog::sinks::stderr_sink_mt>(), nullptr,
+      nullptr);
 }
 
 }  // namespace tlspost

@@ -12,7 +12,9 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "proxy/settings.h"
 
 namespace tlspost {
 
@@ -25,7 +27,17 @@ class Log {
   void Warning(std::string_view line) { Write("warning: ", line); }
   void Error(std::string_view line) { Write("error: ", line); }
 
-  // Lines that found the queue full. Any thread.
+  // Whether sessions and transactions are written as objects, and not in lines.
+  virtual bool takes_records() const { return false; }
+  // An object's fields (log_record.h). Any thread; copied.
+  virtual void Record(std::string_view /*fields*/) {}
+
+  // Goes on in a new file of the same name, for who has renamed the old one.
+  // Nothing is lost: a line is in the one or in the other. Error: one line, and
+  // the old file stays in use.
+  virtual absl::Status Reopen() { return absl::OkStatus(); }
+
+  // Lines that found the queue full, or nobody to take them. Any thread.
   virtual size_t dropped() const { return 0; }
 
  protected:
@@ -34,15 +46,19 @@ class Log {
 };
 
 struct LogOptions {
-  std::string file;         // empty: standard error
+  std::string file;  // empty: where `to` says
+  LogTo to = LogTo::kStderr;
+  LogFormat format = LogFormat::kText;
   std::string syslog_name;  // "tlspost" gives "tlspost/smtpd[PID]:"
   std::string hostname;
   size_t queue_lines = 8192;
+  std::string syslog_socket = "/dev/log";
+  std::string journal_socket = "/run/systemd/journal/socket";
 };
 
 // The log of a serving process: "Nov 22 18:00:00 HOST NAME/smtpd[PID]: LINE",
-// written by a thread of its own. The destructor writes what is queued. Error:
-// the file cannot be opened.
+// or JSON, written by a thread of its own. The destructor writes what is
+// queued. Error: the file cannot be opened, or nobody listens at the socket.
 absl::StatusOr<std::unique_ptr<Log>> OpenLog(const LogOptions& options);
 
 }  // namespace tlspost

@@ -1,5 +1,5 @@
-// The program's commands: serve (the default), check, import-postfix, demo,
-// healthcheck, container, and what is only printed.
+// The program's commands: serve (the default), check, reload, report,
+// import-postfix, demo, healthcheck, container, and what is only printed.
 
 #include <cstdio>
 #include <optional>
@@ -17,10 +17,13 @@
 #include "proxy/healthcheck.h"
 #include "proxy/import/import_postfix.h"
 #include "proxy/log.h"
+#include "proxy/reload_command.h"
+#include "proxy/report/report.h"
 #include "proxy/server.h"
 #include "proxy/service_watch.h"
 #include "proxy/settings_help.h"
 #include "proxy/signals.h"
+#include "proxy/walls/walls.h"
 
 namespace tlspost {
 namespace {
@@ -37,8 +40,12 @@ int Serve(std::span<const char* const> args) {
   const auto manager = io::ServiceManager::FromEnvironment();
   absl::StatusOr<Settings> settings = LoadSettings(args);
   if (!settings.ok()) return Fail(settings.status());
+  const auto walls = Walls::Build(*settings, args);
+  if (!walls.ok()) return Fail(walls.status());
   LogOptions log_options;
   log_options.file = settings->log_file;
+  log_options.to = settings->log_to;
+  log_options.format = settings->log_format;
   log_options.syslog_name = settings->syslog_name;
   log_options.hostname = settings->hostname;
   log_options.queue_lines = static_cast<size_t>(settings->log_queue_size);
@@ -46,6 +53,12 @@ int Serve(std::span<const char* const> args) {
   if (!log.ok()) return Fail(log.status());
 
   Server server(*std::move(settings), **log);
+  server.set_read_settings([args] { return LoadSettings(args); });
+  server.set_on_bound([&] {
+    const absl::StatusOr<std::string> closed = (*walls)->Close();
+    if (closed.ok()) (*log)->Info("walls: " + *closed);
+    return closed.status();
+  });
   const absl::Status started = server.Start();
   if (!started.ok()) return Fail(started);
   ServiceWatch watch(manager, server);
@@ -53,6 +66,9 @@ int Serve(std::span<const char* const> args) {
     if (number == SIGHUP) {
       watch.NoteReload();
       server.Reload();
+    } else if (number == SIGUSR1) {
+      const absl::Status reopened = (*log)->Reopen();
+      if (!reopened.ok()) (*log)->Error(MessageOf(reopened));
     } else {
       server.Terminate();
       watch.NoteTermination();
@@ -96,14 +112,16 @@ int Main(std::span<const char* const> args) {
   if (command == "check") return RunCheck(args.subspan(2));
   if (command == "healthcheck") return RunHealthcheck(args.subspan(2));
   if (command == "container") return RunContainer(args.subspan(2));
+  if (command == "reload") return RunReload(args.subspan(2));
+  if (command == "report") return RunReport(args.subspan(2));
   if (command == "serve") return Serve(args.subspan(2));
   if (command.empty() || command.starts_with('-')) {
     return Serve(args.subspan(1));
   }
   std::fprintf(stderr,
                "tlspost: unknown command \"%s\"; the commands are serve, "
-               "check, import-postfix, healthcheck, container and demo, and "
-               "--help tells more\n",
+               "check, reload, report, import-postfix, healthcheck, container "
+               "and demo, and --help tells more\n",
                args[1]);
   return 2;
 }

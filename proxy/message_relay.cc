@@ -7,6 +7,7 @@
 
 #include "common/base/check.h"
 #include "common/base/co_try.h"
+#include "common/base/spare_string.h"
 #include "proxy/hop_limit.h"
 
 namespace tlspost {
@@ -48,7 +49,10 @@ Task<absl::Status> MessageRelay::Run() {
 }
 
 void MessageRelay::NoteHeard(const absl::Status& heard, io::Time began) {
-  if (absl::IsDeadlineExceeded(heard)) ++services_.counters.messages_too_slow;
+  if (absl::IsDeadlineExceeded(heard)) {
+    ++services_.counters.messages_too_slow;
+    ++services_.counters.limits_hit[Limit::kDataTimeout];
+  }
   pace_.Note(client_.unread().size(), services_.loop.Now() - began);
 }
 
@@ -65,7 +69,7 @@ Task<absl::Status> MessageRelay::RelayChunk() {
     dot_sent_ = scanner_.ended();
     const absl::Status sent =
         co_await lease_->SendData(header_, scanned.output, deadline);
-    std::string().swap(header_);
+    KeepSpareString(header_);
     if (!sent.ok()) {
       // A server that refuses in mid-message says why before it closes.
       if (lease_->readable()) {
@@ -91,6 +95,7 @@ void MessageRelay::CheckLimits() {
   const uint64_t limit = services_.settings.message_size_limit;
   const std::optional<smtp::Reply> refusal = RefuseHops(hops_, services_);
   if (limit > 0 && scanner_.message_octets() > limit) {
+    ++services_.counters.limits_hit[Limit::kMessageSize];
     GiveUp(smtp::reply::kMessageTooBig.text());
   } else if (refusal.has_value()) {
     GiveUp(refusal->text());
@@ -112,7 +117,7 @@ Task<void> MessageRelay::HearEarlyReply() {
   const io::Time deadline =
       services_.loop.Now() + services_.settings.backend_timeout;
   lease_->ExpectReply();
-  auto early = co_await lease_->ReadReply(deadline);
+  auto early = co_await lease_->ReadReply(deadline, BackendStep::kMessage);
   // Only a refusal can be meant before the message has ended.
   const bool refusal = early.ok() && early->code >= 400;
   outcome_unknown_ = !refusal && dot_sent_;
@@ -132,7 +137,8 @@ Task<void> MessageRelay::HearFinalReply() {
   const io::Time deadline =
       services_.loop.Now() + services_.settings.backend_data_done_timeout;
   lease_->ExpectReply();
-  auto final_reply = co_await lease_->ReadReply(deadline);
+  auto final_reply =
+      co_await lease_->ReadReply(deadline, BackendStep::kMessage);
   // 3yz is the answer to something else: replies have come apart.
   if (!final_reply.ok() || final_reply->code / 100 == 3) {
     // Delivered or not, nobody knows: the client decides what to do next

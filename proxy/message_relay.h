@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "common/base/task.h"
@@ -41,6 +42,7 @@ class MessageRelay {
 
   // The reply the client gets, whole. Also after an error, if not empty.
   const std::string& reply() const { return reply_; }
+  std::string TakeReply() { return std::move(reply_); }
   RelayOutcome outcome() const {
     return {reply_, accepted_, outcome_unknown_, scanner_.message_octets()};
   }
@@ -61,7 +63,7 @@ class MessageRelay {
   SessionServices& services_;
   ClientChannel& client_;
   Lease& lease_;
-  std::string header_;
+  std::string header_;  // until it is sent
   smtp::DataScanner scanner_;
   smtp::HopCounter hops_;
   DataPace pace_;

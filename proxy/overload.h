@@ -22,10 +22,18 @@ class Overload {
 
   // It begins with `percent` of `max_connections` and ends below three
   // quarters of that. With 0 percent it never begins.
-  Overload(int max_connections, int percent)
-      : begins_at_(percent == 0 ? std::numeric_limits<int>::max()
-                                : Share(max_connections, percent)),
-        ends_below_(std::max(1, Share(begins_at_, kEndPercent))) {}
+  Overload(int max_connections, int percent) {
+    SetBounds(max_connections, percent);
+  }
+
+  // The next Note goes by these. Any thread, one at a time.
+  void SetBounds(int max_connections, int percent) {
+    const int begin = percent == 0 ? std::numeric_limits<int>::max()
+                                   : Share(max_connections, percent);
+    begins_at_.store(begin, std::memory_order_relaxed);
+    ends_below_.store(std::max(1, Share(begin, kEndPercent)),
+                      std::memory_order_relaxed);
+  }
 
   // Any thread; of all the callers one hears of each change.
   Change Note(int connections) {
@@ -46,8 +54,8 @@ class Overload {
     return static_cast<int>((int64_t{of} * percent + 99) / 100);
   }
 
-  const int begins_at_;
-  const int ends_below_;
+  std::atomic<int> begins_at_ = 0;
+  std::atomic<int> ends_below_ = 0;
   std::atomic<bool> on_ = false;
 };
 

@@ -19,7 +19,9 @@
 #include "common/base/status.h"
 #include "common/io/ares_resolver.h"
 #include "common/io/listen_socket.h"
-#include "common/io/uring.h"
+#include "common/io/memory_limit.h"
+#include "proxy/memory_budget.h"
+#include "proxy/server_draft.h"
 #include "proxy/server_thread.h"
 #include "proxy/startup.h"
 
@@ -51,7 +53,8 @@ Server::Server(Settings settings, Log& log)
       worker_count_(WorkerCount(settings_)),
       instance_(RandomInstance()),
       start_time_s_(SecondsSinceEpoch()),
-      tls_loader_(settings_, static_cast<size_t>(worker_count_)) {}
+      tls_loader_(settings_, static_cast<size_t>(worker_count_)),
+      sockets_(static_cast<size_t>(worker_count_)) {}
 
 Server::~Server() {
   Wait();
@@ -73,92 +76,73 @@ absl::Status Server::LoadTls() {
   return absl::OkStatus();
 }
 
-absl::Status Server::ResolveListeners() {
-  for (const ListenText& from : ListenTextsOf(settings_)) {
-    const size_t known = listen_.size();
-    const absl::Status added = AddListenAddresses(from, listen_);
-    if (!added.ok()) return added;
-    for (size_t i = known; i < listen_.size(); ++i) {
-      const absl::Status is_free = io::CheckNotInUse(listen_[i].endpoint);
-      if (!is_free.ok()) return InSetting(from.setting, is_free);
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Server::ResolveBackends() {
-  for (const std::string& text : settings_.backend) {
-    const auto addresses = ResolveBackend(text);
-    if (!addresses.ok()) return addresses.status();
-    for (const BackendAddress& address : *addresses) {
-      const absl::Status is_other = CheckIsOther(address, listen_);
-      if (!is_other.ok()) return is_other;
-      backend_addresses_.push_back(address);
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Server::ResolveAdmin() {
   auto endpoints = ResolveAdminListen(settings_);
   if (!endpoints.ok()) return endpoints.status();
   for (const io::Endpoint& endpoint : *endpoints) {
-    const absl::Status is_free = io::CheckNotInUse(endpoint);
-    if (!is_free.ok()) return InSetting("admin_listen", is_free);
+    const absl::Status open = OpenAdminSocket(endpoint);
+    if (!open.ok()) return InSetting("admin_listen", open);
   }
   admin_addresses_ = *std::move(endpoints);
   return absl::OkStatus();
 }
 
-absl::Status Server::FitDescriptorLimit() {
-  rlimit limit = {};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    getrlimit(RLIMIT_NOFILE, &limit);
-  }
-  std::string warning;
-  const auto clients =
-      ClientsWithin(limit.rlim_cur, settings_, listen_.size(), &warning);
-  if (!clients.ok()) return clients.status();
-  if (!warning.empty()) log_.Warning(warning);
-  settings_.max_connections = *clients;
+// Before any thread serves, so that all of them use the same engine.
+absl::Status Server::MakeLoops() {
+  auto loops = CreateServerLoops(settings_);
+  if (!loops.ok()) return InSetting("io_engine", loops.status());
+  loops_ = *std::move(loops);
+  const std::string warning = EngineWarning(loops_);
+  if (!warning.empty()) log_.Warning("io_engine: " + warning);
   return absl::OkStatus();
+}
+
+void Server::SayMemory() {
+  const Settings& settings = generation_->settings;
+  const std::vector<MemoryTerm> terms =
+      WorstCaseMemory(settings, worker_count_, settings.max_connections);
+  log_.Info("memory: " + DescribeMemory(terms));
+  const std::string warning = MemoryWarning(terms, io::FindMemoryLimit());
+  if (!warning.empty()) log_.Warning("memory: " + warning);
 }
 
 // --- threads --------------------------------------------------------------
 
 absl::Status Server::Start() {
-  for (const absl::Status& status :
-       {LoadTls(), ResolveListeners(), ResolveBackends(), ResolveAdmin(),
-        FitDescriptorLimit()}) {
-    if (!status.ok()) return status;
-  }
+  absl::Status result = LoadTls();
+  if (!result.ok()) return result;
+  result = AdoptSockets();
+  if (!result.ok()) return result;
+  Draft draft;
+  result = MakeDraft(settings_, draft);
+  if (!result.ok()) return result;
+  result = ResolveAdmin();
+  if (result.ok()) result = CheckAllClaimed();
+  if (result.ok()) result = MakeLoops();
+  if (!result.ok()) return result;
   // Behind the errors: who reads one has no eye for what is merely unwise.
+  for (const std::string& warning : draft.warnings) log_.Warning(warning);
   for (const std::string& warning : SettingsWarnings(settings_)) {
     log_.Warning(warning);
   }
-  shared_ = std::make_unique<WorkerShared>(settings_, backend_addresses_,
+  shared_ = std::make_unique<WorkerShared>(*draft.settings, draft.backends,
                                            worker_count_, log_);
   shared_->notes.own_mark = instance_;
-  absl::Status result = StartResolver();
+  generation_ = shared_->generation;
+  result = StartResolver();
   if (!result.ok()) return result;
-  for (int number = 0; number < worker_count_; ++number) {
-    threads_.push_back(std::make_unique<Thread>());
-    Thread& thread = *threads_.back();
-    thread.thread =
-        std::thread([this, &thread, number] { RunWorker(thread, number); });
-    result = thread.listening.get_future().get();
-    if (!result.ok()) break;
-    // With port 0 the first worker's port is everybody's.
-    listen_ = thread.listening_on;
-  }
+  listen_ = draft.sockets.addresses();
+  result = StartWorkers(sockets_.Use(std::move(draft.sockets)));
   // Made before the administrator can ask it; it loads nothing yet.
   reloader_ = std::make_unique<TlsReloader>(
       tls_loader_, log_, settings_.tls_session_cache_timeout,
       [this](std::vector<WorkerTls> workers) { UseTls(std::move(workers)); });
+  reloader_->set_load_asked(
+      [this](TlsLoader::Loaded& loaded) { return LoadAsked(loaded); });
   if (result.ok()) result = StartAdmin();
+  if (result.ok()) result = StartControl();
+  if (result.ok()) SayMemory();
+  if (result.ok()) result = on_bound_();
   for (const auto& thread : threads_) thread->go.set_value(result.ok());
   if (!result.ok()) return result;
   for (const ListenAddress& address : listen_) {
@@ -166,21 +150,38 @@ absl::Status Server::Start() {
                               address.implicit_tls ? " (TLS)" : ""));
   }
   reloader_->Start(std::move(tls_.files));
+  TakeOver();
   tls_ = TlsLoader::Loaded();
-  log_.Info(absl::StrFormat("ready: %d workers, backend %s", worker_count_,
+  log_.Info(absl::StrFormat("ready: %d workers over %s, backend %s",
+                            worker_count_, io::NameOf(loops_.engine),
                             absl::StrJoin(settings_.backend, ", ")));
   return absl::OkStatus();
 }
 
-// Where no listener wants names there is no thread for them.
+// They have their sockets when it returns, and wait for `go`.
+absl::Status Server::StartWorkers(
+    const std::vector<std::vector<ListenAddress>>& listen) {
+  for (size_t number = 0; number < listen.size(); ++number) {
+    threads_.push_back(std::make_unique<Thread>());
+    Thread& thread = *threads_.back();
+    thread.listen_on = listen[number];
+    thread.thread =
+        std::thread([this, &thread, number] { RunWorker(thread, number); });
+    const absl::Status listening = thread.listening.get_future().get();
+    if (!listening.ok()) return listening;
+  }
+  return absl::OkStatus();
+}
+
+// Where no listener wants names now, a reload may bring one that does.
 absl::Status Server::StartResolver() {
   const bool wanted = std::any_of(
-      shared_->terms.begin(), shared_->terms.end(),
+      generation_->terms.begin(), generation_->terms.end(),
       [](const auto& terms) { return terms->settings.peername_lookup; });
-  if (!wanted) return absl::OkStatus();
   io::AresOptions options;
   options.servers = settings_.dns_servers;
   auto resolver = io::CreateAresResolver(options);
+  if (!resolver.ok() && !wanted) return absl::OkStatus();
   if (!resolver.ok()) return InSetting("dns_servers", resolver.status());
   resolver_ = *std::move(resolver);
   shared_->resolver = resolver_.get();
@@ -188,19 +189,14 @@ absl::Status Server::StartResolver() {
 }
 
 void Server::RunWorker(Thread& thread, size_t number) {
-  auto loop = io::CreateUringLoop(io::UringOptions());
-  if (!loop.ok()) {
-    thread.listening.set_value(loop.status());
-    return;
-  }
-  Worker worker(**loop, *shared_, std::move(tls_.workers[number]),
+  const std::unique_ptr<io::Loop> loop = std::move(loops_.loops[number]);
+  Worker worker(*loop, *shared_, std::move(tls_.workers[number]),
                 absl::StrFormat("%s%02X", instance_, number));
-  const absl::Status listening = worker.Listen(listen_);
+  const absl::Status listening = worker.Listen(thread.listen_on);
   if (listening.ok()) {
-    thread.listening_on = worker.listening();
     const std::lock_guard<std::mutex> lock(thread.mutex);
     thread.worker = &worker;
-    thread.loop = loop->get();
+    thread.loop = loop.get();
   }
   thread.listening.set_value(listening);
   if (!listening.ok() || !thread.go.get_future().get()) {
@@ -209,7 +205,7 @@ void Server::RunWorker(Thread& thread, size_t number) {
     return;
   }
   worker.Start();
-  (*loop)->Run();
+  loop->Run();
   const std::lock_guard<std::mutex> lock(thread.mutex);
   thread.loop = nullptr;
   thread.counters = worker.counters();
@@ -222,31 +218,24 @@ void Server::RunWorker(Thread& thread, size_t number) {
   _exit(1);
 }
 
-void Server::Reload() {
-  if (reloader_ != nullptr) reloader_->Request();
-}
-
-void Server::UseTls(std::vector<WorkerTls> workers) {
-  NoteCertificates(workers);
-  for (size_t i = 0; i < threads_.size(); ++i) {
-    Thread& thread = *threads_[i];
-    const std::lock_guard<std::mutex> lock(thread.mutex);
-    if (thread.loop == nullptr) continue;
-    thread.loop->PostRemote(
-        [&thread, tls = std::move(workers[i])] { thread.worker->UseTls(tls); });
-  }
-}
-
 void Server::Terminate() {
   if (terminations_.fetch_add(1) > 0) {
     // The administrator has asked twice: no more courtesy.
     _exit(1);
   }
   log_.Info("draining: no new clients, open transactions may finish");
+  Drain(sockets_.is_shared() ? Parting::kBehindFirstMail : Parting::kAtOnce);
+}
+
+void Server::Drain(Parting parting) {
+  draining_ = true;
+  // The workers' descriptors are the last: what they close is closed.
+  sockets_.Close();
   for (const auto& thread : threads_) {
     const std::lock_guard<std::mutex> lock(thread->mutex);
     if (thread->loop == nullptr) continue;
-    thread->loop->PostRemote([&thread] { thread->worker->Drain(); });
+    thread->loop->PostRemote(
+        [&thread, parting] { thread->worker->Drain(parting); });
   }
 }
 
@@ -256,8 +245,9 @@ bool Server::Wait() {
     if (thread->thread.joinable()) thread->thread.join();
     clean = clean && thread->clean;
   }
+  control_.Stop();
   // Until now somebody may have watched the drain.
-  if (admin_ != nullptr) admin_->Stop();
+  StopAdmin();
   return clean;
 }
 

@@ -1,57 +1,64 @@
 // What the administrator can ask a running Server.
 //
-// A worker's counters and pool are its own thread's: each is asked by a
-// message for a report, so that nothing on the way of a mail is shared or
-// locked for it.
+// Numbers and health here, pages with more on them in server_status.cc.
 
-#include <chrono>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
+#include "common/io/listen_socket.h"
 #include "proxy/server.h"
+#include "proxy/server_inquiry.h"
 #include "proxy/server_thread.h"
 
 namespace tlspost {
 namespace {
 
-// A worker's turn lasts milliseconds; one that takes longer is stuck.
-constexpr std::chrono::seconds kReportTimeout(1);
+constexpr std::string_view kReady = "ready";
+
+// Around a reload two workers may have different targets.
+void AddTargets(const std::vector<TargetFacts>& targets,
+                std::vector<BackendFacts>& backends) {
+  for (const TargetFacts& target : targets) {
+    auto sum = std::find_if(backends.begin(), backends.end(),
+                            [&target](const BackendFacts& backend) {
+                              return backend.address == target.address;
+                            });
+    if (sum == backends.end()) {
+      sum = backends.emplace(backends.end());
+      sum->address = target.address;
+    }
+    sum->up = sum->up || target.up;
+    sum->open += target.open;
+    sum->lent += target.lent;
+    sum->idle += target.idle;
+  }
+}
 
 }  // namespace
 
-// The reports as they come in. Shared with the workers, which may answer when
-// nobody waits any more.
-class Server::Inquiry {
- public:
-  explicit Inquiry(size_t workers) : reports_(workers), missing_(workers) {}
-
-  void Put(size_t number, WorkerReport report) {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      reports_[number] = std::move(report);
-      --missing_;
-    }
-    all_here_.notify_one();
+// Ours from the start, so that it can be handed over.
+absl::Status Server::OpenAdminSocket(const io::Endpoint& endpoint) {
+  io::Descriptor socket = sockets_.Claim(endpoint);
+  if (!socket) {
+    io::ListenOptions options;
+    options.backlog = AdminServer::kMaxConnections;
+    options.reuse_port = false;
+    const auto opened = io::OpenListenSocket(endpoint, options);
+    if (!opened.ok()) return opened.status();
+    socket = io::Descriptor(*opened);
   }
+  admin_sockets_.push_back(std::move(socket));
+  return absl::OkStatus();
+}
 
-  std::vector<std::optional<WorkerReport>> Wait() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    all_here_.wait_for(lock, kReportTimeout, [this] { return missing_ == 0; });
-    return reports_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable all_here_;
-  std::vector<std::optional<WorkerReport>> reports_;
-  size_t missing_;
-};
+void Server::StopAdmin() {
+  const std::lock_guard<std::mutex> lock(admin_mutex_);
+  if (admin_ != nullptr) admin_->Stop();
+}
 
 absl::Status Server::StartAdmin() {
   if (admin_addresses_.empty()) return absl::OkStatus();
@@ -62,10 +69,16 @@ absl::Status Server::StartAdmin() {
   });
   admin_http_.AddPage("/healthz", [this] { return HealthPage(); });
   admin_http_.AddPage("/readyz", [this] { return ReadyPage(); });
+  AddStatusPages();
   admin_ = std::make_unique<AdminThread>();
-  auto bound = admin_->Start(admin_addresses_, [this](std::string_view head) {
-    return admin_http_.Answer(head);
-  });
+  std::vector<io::Descriptor> sockets;
+  for (const io::Descriptor& socket : admin_sockets_) {
+    sockets.emplace_back(io::DuplicateSocket(socket.get()));
+  }
+  auto bound = admin_->Start(
+      std::move(loops_.loops.back()), admin_addresses_,
+      [this](std::string_view head) { return admin_http_.Answer(head); },
+      StatusHistory::kInterval, [this] { TakeSample(); }, std::move(sockets));
   if (!bound.ok()) {
     return MakeStatus(
         bound.status().code(),
@@ -79,29 +92,24 @@ absl::Status Server::StartAdmin() {
   return absl::OkStatus();
 }
 
+// Of one that has ended there are the counters that it has left.
 void Server::AskWorkers() {
-  const auto inquiry = std::make_shared<Inquiry>(threads_.size());
+  const auto reports =
+      Ask<WorkerReport>([](Worker& worker) { return worker.Report(); });
   serving_workers_ = 0;
-  for (size_t i = 0; i < threads_.size(); ++i) {
+  silent_workers_ = 0;
+  for (size_t i = 0; i < reports.size(); ++i) {
     Thread& thread = *threads_[i];
     const std::lock_guard<std::mutex> lock(thread.mutex);
-    if (thread.loop == nullptr) {
-      WorkerReport last;
-      last.counters = thread.counters;
-      inquiry->Put(i, std::move(last));
-      continue;
-    }
-    ++serving_workers_;
-    thread.loop->PostRemote(
-        [inquiry, i, &thread] { inquiry->Put(i, thread.worker->Report()); });
-  }
-  silent_workers_ = 0;
-  const auto reports = inquiry->Wait();
-  for (size_t i = 0; i < reports.size(); ++i) {
+    const bool serves = thread.loop != nullptr;
+    if (serves) ++serving_workers_;
     if (reports[i].has_value()) {
       reports_[i] = *reports[i];
-    } else {
+    } else if (serves) {
       ++silent_workers_;
+    } else {
+      reports_[i] = WorkerReport();
+      reports_[i].counters = thread.counters;
     }
   }
 }
@@ -114,16 +122,21 @@ MetricsSnapshot Server::Metrics() {
     snapshot.backend_connections_idle += report.backend_idle;
     snapshot.backend_waiting += report.backend_waiting;
     if (report.reaches_backend) snapshot.backend_up = 1;
+    AddTargets(report.targets, snapshot.backends);
+    snapshot.coroutine_frames += report.frames.frames;
+    snapshot.coroutine_frame_octets += report.frames.bytes;
+    snapshot.receive_blocks += report.blocks;
   }
   snapshot.counters.tls_reloads = reloader_->reloads();
   snapshot.counters.tls_reload_failures = reloader_->failures();
   snapshot.tls_last_reload_successful = reloader_->last_successful() ? 1 : 0;
   snapshot.tls_last_reload_timestamp_seconds = reloader_->last_time_s();
   snapshot.client_sessions = shared_->connections.count();
-  snapshot.client_sessions_max = settings_.max_connections;
+  snapshot.client_sessions_max = shared_->connections.max();
   snapshot.backend_connections = shared_->slots.used();
   snapshot.backend_connections_max = shared_->slots.max();
-  snapshot.draining = terminations_ > 0 ? 1 : 0;
+  snapshot.io_engine = io::NameOf(loops_.engine);
+  snapshot.draining = draining_ ? 1 : 0;
   snapshot.workers = serving_workers_;
   snapshot.workers_silent = silent_workers_;
   snapshot.log_lines_dropped = static_cast<int64_t>(log_.dropped());
@@ -145,18 +158,16 @@ AdminPage Server::HealthPage() {
   return page;
 }
 
+std::string_view Server::StateOf(const MetricsSnapshot& snapshot) {
+  if (snapshot.draining != 0) return "draining";
+  return snapshot.backend_up == 0 ? "backend down" : kReady;
+}
+
 AdminPage Server::ReadyPage() {
-  const MetricsSnapshot snapshot = Metrics();
+  const std::string_view state = StateOf(Metrics());
   AdminPage page;
-  page.status = 503;
-  if (snapshot.draining != 0) {
-    page.body = "draining\n";
-  } else if (snapshot.backend_up == 0) {
-    page.body = "backend down\n";
-  } else {
-    page.status = 200;
-    page.body = "ready\n";
-  }
+  page.status = state == kReady ? 200 : 503;
+  page.body = std::string(state) + "\n";
   return page;
 }
 

@@ -23,7 +23,7 @@ struct Server::Thread {
   std::mutex mutex;
   io::Loop* loop = nullptr;  // guarded by mutex; null once the worker ended
   Worker* worker = nullptr;  // the worker's thread only
-  std::vector<ListenAddress> listening_on;
+  std::vector<ListenAddress> listen_on;
   Counters counters;
   bool clean = false;
 };

@@ -33,16 +33,20 @@ Session::Session(SessionServices& services, std::unique_ptr<io::Stream> stream,
                  bool implicit_tls, ClientLimits::Visit visit)
     : services_(services),
       client_(std::move(stream), services.settings.line_length_limit,
-              services.settings.command_timeout),
+              services.channel),
       implicit_tls_(implicit_tls),
-      level_(services.policies.LevelFor(client_.stream().transport().peer())) {
+      level_(services.policies.LevelFor(client_.stream().transport().peer())),
+      started_ms_(MillisecondsOf(services.loop.Now())) {
   state_.visit = std::move(visit);
 }
 
 // Few locals here and in Converse: an idle client costs us their frames, and
 // every temporary lives in them. What needs no waiting is in plain functions.
 Task<void> Session::Run() {
-  services_.log.Info(absl::StrFormat("connect from %s", Peer()));
+  if (!services_.log.takes_records()) {
+    services_.log.Info(absl::StrFormat("connect from %s", Peer()));
+  }
+  client_.TraceEvent("connected");
   if (!implicit_tls_) Greet();
   absl::Status why = co_await Converse();
   // And with these the client's own backend connections.
@@ -50,6 +54,8 @@ Task<void> Session::Run() {
   state_.bound.reset();
   co_await Leave(std::move(why));
   LogDisconnect();
+  CountAlerts();
+  if (!failed_handshake()) NoteSender(state_.helo);
 }
 
 // OK: we have said our last word. An error: the client went, or must go.
@@ -101,6 +107,7 @@ Session::Next Session::Proceed() {
     // One deadline for a whole command, however slowly it drips in.
     deadline_ = services_.loop.Now() + CommandTimeout(services_);
     if (line->is_lost()) {
+      ++services_.counters.limits_hit[Limit::kLineLength];
       Refuse(Verb::kUnknown, smtp::reply::kLineTooLong);
       continue;
     }
@@ -129,7 +136,7 @@ bool Session::TakesLeave() {
     }
     return true;
   }
-  if (draining_) {
+  if (draining_ || (leaves_behind_mail_ && had_mail_)) {
     SayGoodbye(smtp::reply::kShuttingDown);
     return true;
   }
@@ -137,6 +144,8 @@ bool Session::TakesLeave() {
       authentication != nullptr &&
       authentication->failures() >= settings.auth_error_limit;
   if (!too_many_tries && !HasTooManyErrors(services_, state_)) return false;
+  ++services_.counters
+        .limits_hit[too_many_tries ? Limit::kAuthError : Limit::kHardError];
   SayGoodbye(smtp::reply::kTooManyErrors);
   return true;
 }
@@ -185,6 +194,7 @@ Task<absl::Status> Session::Transact() {
   const std::optional<ClientChannel::Line> line = client_.TakeLine();
   TLSPOST_CHECK(line.has_value());  // Proceed has put it back
   const smtp::Command mail = smtp::ParseCommand(line->text);
+  had_mail_ = true;
   Transaction transaction(services_, client_, state_, mail.argument);
   absl::Status end = co_await transaction.Run();
   deadline_ = services_.loop.Now() + CommandTimeout(services_);
@@ -211,15 +221,25 @@ Task<void> Session::Leave(absl::Status why) {
   const bool can_talk = !failed_handshake() && !client_.cannot_hear() &&
                         !absl::IsUnavailable(why) && !absl::IsDataLoss(why);
   if (!can_talk) co_return;
-  if (absl::IsDeadlineExceeded(why)) SayGoodbye(smtp::reply::kTimeout);
+  if (absl::IsDeadlineExceeded(why)) {
+    const bool in_message =
+        state_.last_verb == Verb::kData || state_.last_verb == Verb::kBdat;
+    // The message's own time has been counted.
+    if (!in_message) ++services_.counters.limits_hit[Limit::kCommandTimeout];
+    SayGoodbye(smtp::reply::kTimeout);
+  }
   const absl::Status flushed = co_await client_.Flush();
   if (!flushed.ok()) co_return;
   const io::Time deadline = services_.loop.Now() + kLingerTimeout;
   co_await client_.stream().Linger(deadline);
 }
 
-void Session::Drain() {
-  draining_ = true;
+void Session::Drain(Leaving when) {
+  if (when == Leaving::kNow) {
+    draining_ = true;
+  } else {
+    leaves_behind_mail_ = true;
+  }
   if (idle_) client_.Interrupt();
 }
 
@@ -246,11 +266,6 @@ void Session::LogEnd(const absl::Status& why) const {
   }
   services_.log.Info(
       absl::StrFormat("lost connection after %s from %s", after, Peer()));
-}
-
-void Session::LogDisconnect() const {
-  services_.log.Info(
-      absl::StrFormat("disconnect from %s %s", Peer(), state_.tally.Summary()));
 }
 
 }  // namespace tlspost

@@ -3,7 +3,9 @@
 // Run is the conversation; a Transaction is the loan of a backend connection
 // in the middle of it. Nothing the client said before TLS has effect after it.
 // session.cc is the course of the talk, session_commands.cc what is answered at
-// once, session_chunks.cc BDAT out of place, session_tls.cc the way into TLS.
+// once, session_chunks.cc BDAT out of place, session_tls.cc the way into TLS,
+// session_facts.cc what others are told of it, session_log.cc what the log says
+// of its end.
 
 #ifndef TLSPOST_PROXY_SESSION_H_
 #define TLSPOST_PROXY_SESSION_H_
@@ -20,6 +22,7 @@
 #include "common/io/stream.h"
 #include "common/smtp/command.h"
 #include "proxy/client_channel.h"
+#include "proxy/session_facts.h"
 #include "proxy/session_services.h"
 
 namespace tlspost {
@@ -35,10 +38,14 @@ class Session : public ListNode<Session> {
   Task<void> Run();
 
   // The service shuts down: the client hears 421 as soon as it is in no
-  // transaction.
-  void Drain();
+  // transaction, or as soon as it has had one.
+  enum class Leaving : uint8_t { kNow, kBehindMail };
+  void Drain(Leaving when);
   // Overload mode has begun: an idle client has less time from now on.
   void Hurry();
+  // What an administrator is told of it now.
+  SessionFacts Facts() const;
+
   // The connection is closed now; Run comes to its end.
   void Abort() { client_.stream().transport().Close(); }
 
@@ -92,18 +99,25 @@ class Session : public ListNode<Session> {
   smtp::EhloCapabilities Offered() const;
   std::string Mechanisms() const;
   std::string Peer() const { return LogName(client_.stream().transport()); }
+  // Wraps after 49 days, and so do differences, which are right till then.
+  static uint32_t MillisecondsOf(io::Time time);
   void LogEnd(const absl::Status& why) const;
-  void LogDisconnect() const;
+  void LogDisconnect();
+  void CountAlerts();
+  void NoteSender(std::string_view helo);
 
   SessionServices& services_;
   ClientChannel client_;
   ClientState state_;
-  io::Time deadline_;   // for the client's next command
-  bool heard_ = false;  // the client has sent something
-  bool idle_ = false;   // waiting for the next command
-  bool draining_ = false;
-  const bool implicit_tls_;
-  const TlsSecurityLevel level_;
+  io::Time deadline_;       // for the client's next command
+  bool heard_ : 1 = false;  // the client has sent something
+  bool idle_ : 1 = false;   // waiting for the next command
+  bool draining_ : 1 = false;
+  bool leaves_behind_mail_ : 1 = false;
+  bool had_mail_ : 1 = false;
+  const bool implicit_tls_ : 1;
+  const TlsSecurityLevel level_ : 8;
+  const uint32_t started_ms_;
 };
 
 }  // namespace tlspost

@@ -75,7 +75,7 @@ Session::Next Session::AnswerHello(const smtp::Command& command) {
   }
   state_.helo = std::string(command.argument);
   state_.esmtp = command.verb == Verb::kEhlo;
-  state_.tally.Count(command.verb, true);
+  CountCommand(services_, state_, command.verb, true);
   const Settings& settings = services_.settings;
   if (!state_.esmtp) {
     state_.offered = 0;
@@ -168,14 +168,15 @@ Session::Next Session::Refuse(Verb verb, const smtp::Reply& reply) {
 
 // The words name the client.
 Session::Next Session::RefuseRate(Verb verb, std::string_view reply) {
-  state_.tally.Count(verb, false);
+  CountCommand(services_, state_, verb, false);
   NoteError(services_, state_);
+  NoteRefusal(services_, state_, client_, verb, reply);
   Say(reply);
   return Next::kGoOn;
 }
 
 Session::Next Session::Accept(Verb verb, const smtp::Reply& reply) {
-  state_.tally.Count(verb, true);
+  CountCommand(services_, state_, verb, true);
   Say(reply);
   return Next::kGoOn;
 }

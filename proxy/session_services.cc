@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "absl/strings/str_format.h"
+#include "common/base/spare_string.h"
 
 namespace tlspost {
 namespace {
@@ -27,7 +28,9 @@ std::string Ratio(int successes, int total) {
 }  // namespace
 
 std::string SessionServices::NextId() {
-  return absl::StrFormat("%s-%X", instance, ++transactions);
+  std::string id = TakeSpareString();
+  absl::StrAppendFormat(&id, "%s-%X", instance, ++transactions);
+  return id;
 }
 
 const smtp::Reply& VrfyReply(const Settings& settings) {
@@ -36,10 +39,12 @@ const smtp::Reply& VrfyReply(const Settings& settings) {
 }
 
 std::string LogName(const io::Stream& stream) {
+  std::string text = TakeSpareString();
   const io::PeerName* name = stream.peer_name();
   const bool has_name = name != nullptr && !name->name.empty();
-  return absl::StrFormat("%s[%s]", has_name ? name->name : "unknown",
-                         stream.peer().Address());
+  text.append(has_name ? std::string_view(name->name) : "unknown");
+  text.append("[").append(stream.peer().Address()).append("]");
+  return text;
 }
 
 size_t CommandTally::IndexOf(Verb verb) {
@@ -49,6 +54,7 @@ size_t CommandTally::IndexOf(Verb verb) {
 
 void CommandTally::Count(Verb verb, bool success) {
   static_assert(kNamed.size() + 1 == kCounted);
+  static_assert(kCounted == kCommandLabels.size());
   Entry& entry = entries_[IndexOf(verb)];
   if (entry.total == std::numeric_limits<uint16_t>::max()) return;
   ++entry.total;

@@ -18,23 +18,28 @@
 #include "proxy/authentication.h"
 #include "proxy/backend_pool.h"
 #include "proxy/bound_backend.h"
+#include "proxy/client_channel.h"
 #include "proxy/client_limits.h"
 #include "proxy/client_names.h"
 #include "proxy/client_policies.h"
 #include "proxy/counters.h"
+#include "proxy/generation.h"
 #include "proxy/handshake_limit.h"
 #include "proxy/log.h"
 #include "proxy/settings.h"
+#include "proxy/worker_records.h"
 
 namespace tlspost {
 
-// One for each listening address of a worker; outlives its sessions.
+// One for each listening address of a worker, as the settings have it: a reload
+// makes new ones, and each session keeps the one that it began with.
 struct SessionServices {
   io::Loop& loop;
   const Settings& settings;
   BackendPool& pool;
   Log& log;
   Counters& counters;
+  WorkerRecords& records;
   const ClientPolicies& policies;
   HandshakeLimit& handshakes;
   // Null: no STARTTLS. A session that is in TLS keeps its own.
@@ -47,6 +52,9 @@ struct SessionServices {
   const bool& draining;
   io::WaitQueue& delays;         // replies that are late on purpose
   ClientNames* names = nullptr;  // null: there are none
+  ClientChannel::Terms channel{};
+  // What the settings and policies above belong to.
+  std::shared_ptr<const Generation> generation = nullptr;
 
   std::string NextId();
 };
@@ -59,7 +67,7 @@ inline constexpr std::string_view kUnknownChunkSize =
     "a BDAT whose size is not certain";
 
 // "mail.example.org[192.0.2.1]", "unknown[192.0.2.1]": how the log calls the
-// client at the other end.
+// client at the other end. A spare string.
 std::string LogName(const io::Stream& stream);
 
 // How often a client said each verb, and with what success: Postfix's summary
@@ -67,6 +75,11 @@ std::string LogName(const io::Stream& stream);
 class CommandTally {
  public:
   void Count(smtp::Verb verb, bool success);
+  int Successes(smtp::Verb verb) const {
+    return entries_[IndexOf(verb)].successes;
+  }
+  // Its place in the summary, and in kCommandLabels.
+  static size_t IndexOf(smtp::Verb verb);
   // "ehlo=2 starttls=1 mail=0/1 commands=3/4"
   std::string Summary() const;
 
@@ -77,7 +90,6 @@ class CommandTally {
   };
   // One for each implemented verb, in this order; the last for all others.
   static constexpr size_t kCounted = 14;
-  static size_t IndexOf(smtp::Verb verb);
   std::array<Entry, kCounted> entries_;
 };
 
@@ -88,10 +100,12 @@ struct ClientState {
   bool esmtp : 1 = false;          // it was EHLO
   bool unwelcome : 1 = false;      // over client_error_rate_limit: it has to go
   bool farewell_said : 1 = false;  // it knows why it has to go
-  smtp::OptionSet offered = 0;     // what the reply to it has offered
-  uint16_t errors = 0;             // refusals since the last message
-  uint16_t junk = 0;  // commands without use since the last message
-  smtp::Verb last_verb = smtp::Verb::kEmpty;
+  static_assert(static_cast<int>(smtp::Verb::kUnknown) < 32);
+  smtp::Verb last_verb : 5 = smtp::Verb::kEmpty;
+  smtp::OptionSet offered = 0;  // what the reply to it has offered
+  uint16_t errors = 0;          // refusals since the last message
+  uint16_t junk = 0;            // commands without use since the last message
+  uint16_t messages = 0;        // accepted; stops at the last number
   CommandTally tally;
   ClientLimits::Visit visit;  // what all its sessions do together
   // Null until the first AUTH has failed or succeeded: most clients have none.

@@ -1,6 +1,8 @@
 // How a session gets into TLS (RFC 3207, RFC 8314 section 3.3), and what that
 // asks of its client.
 
+#include <utility>
+
 #include "absl/strings/str_format.h"
 #include "common/base/co_try.h"
 #include "common/smtp/reply.h"
@@ -36,22 +38,27 @@ Task<absl::Status> Session::StartTls() {
     NoteHandshakeLimit();
     // Our own trouble is no error of the client's, unless it keeps asking.
     NoteJunk(services_, state_);
-    state_.tally.Count(Verb::kStartTls, false);
+    CountCommand(services_, state_, Verb::kStartTls, false);
     Say(smtp::reply::kTooManyHandshakes);
     co_return absl::OkStatus();
   }
   if (state_.authenticated()) state_.authentication->Forget();
   state_.bound.reset();
-  state_.helo.clear();
+  // For the record of who cannot do TLS, and nothing else.
+  const std::string name_before = std::exchange(state_.helo, {});
   state_.esmtp = false;
   state_.offered = 0;
   client_.Say(smtp::reply::kReadyToStartTls.text());
   CO_TRY(co_await client_.Flush());
   absl::Status shaken =
       co_await ShakeHands(services_, client_, TlsStart::kStartTls);
-  state_.tally.Count(Verb::kStartTls, shaken.ok());
+  CountCommand(services_, state_, Verb::kStartTls, shaken.ok());
   deadline_ = services_.loop.Now() + CommandTimeout(services_);
-  if (shaken.ok()) CountTlsSession();
+  if (shaken.ok()) {
+    CountTlsSession();
+  } else {
+    NoteSender(name_before);
+  }
   co_return shaken;
 }
 
@@ -67,6 +74,7 @@ Task<absl::Status> Session::BeginWithTls() {
       co_await ShakeHands(services_, client_, TlsStart::kImplicit);
   if (shaken.ok()) CountTlsSession();
   if (shaken.ok() && !state_.farewell_said) Greet();
+  if (!shaken.ok()) NoteSender({});
   co_return shaken;
 }
 
@@ -82,6 +90,7 @@ void Session::CountTlsSession() {
 
 void Session::NoteHandshakeLimit() {
   ++services_.counters.handshakes_refused;
+  ++services_.counters.limits_hit[Limit::kTlsHandshake];
   services_.log.Warning(absl::StrFormat(
       "too many TLS handshakes under way, %s is turned away", Peer()));
 }

@@ -134,6 +134,22 @@ std::optional<SettingsProblem> FindAdminProblem(const Settings& settings) {
   return SettingsProblem{"admin_listen", std::move(fault)};
 }
 
+std::optional<SettingsProblem> FindControlProblem(const Settings& settings) {
+  const std::string& path = settings.control_socket;
+  if (path.empty()) {
+    if (!settings.takeover) return std::nullopt;
+    return SettingsProblem{"takeover",
+                           "the tlspost that runs is found by its "
+                           "control_socket; set it for both"};
+  }
+  // The new one is made beside the old one.
+  std::string fault = path.front() == '/'
+                          ? FindPathFault(path + ".new")
+                          : "must be an absolute path: /run/tlspost/control";
+  if (fault.empty()) return std::nullopt;
+  return SettingsProblem{"control_socket", std::move(fault)};
+}
+
 std::optional<SettingsProblem> FindProxyProtocolProblem(
     const Settings& settings) {
   const auto networks = io::ParseNetworks(settings.haproxy_networks);
@@ -329,6 +345,16 @@ std::optional<SettingsProblem> FindPoolProblem(const Settings& settings) {
   return std::nullopt;
 }
 
+std::optional<SettingsProblem> FindProcessProblem(const Settings& settings) {
+  if (!settings.log_file.empty() && settings.log_to != LogTo::kStderr) {
+    return SettingsProblem{"log_to", "goes to one place; leave out log_file"};
+  }
+  if (!settings.group.empty() && settings.user.empty()) {
+    return SettingsProblem{"group", "needs a user; set user, too"};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 TlsTerms Settings::terms() const {
@@ -343,8 +369,9 @@ std::vector<SettingsProblem> FindSettingsProblems(const Settings& settings) {
   std::vector<SettingsProblem> problems;
   for (const auto find :
        {FindNameProblem, FindListenProblem, FindAdminProblem,
-        FindProxyProtocolProblem, FindBackendProblem, FindTlsProblem,
-        FindBackendTlsProblem, FindKeywordProblem, FindPoolProblem}) {
+        FindControlProblem, FindProxyProtocolProblem, FindBackendProblem,
+        FindTlsProblem, FindBackendTlsProblem, FindKeywordProblem,
+        FindPoolProblem, FindProcessProblem}) {
     if (auto problem = find(settings)) problems.push_back(*std::move(problem));
   }
   // A listener has what is wrong with the settings around it, too.

@@ -18,19 +18,25 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/io/engine_choice.h"
 #include "proxy/listener_rule.h"
 #include "proxy/tls_terms.h"
 
 namespace tlspost {
 
+using IoEngine = io::EngineChoice;
 enum class PoolMode { kTransaction, kSession };
 enum class BackendIdentity { kAuto, kXclient, kXforward, kProxy, kNone };
 enum class BackendTlsLevel { kNone, kMay, kEncrypt, kVerify };
 enum class BareNewline { kNormalize, kReject };
 enum class ReceivedFormat { kPostfix, kGmail };
 enum class UpstreamProxyProtocol { kNone, kHaproxy };
+enum class LogTo { kStderr, kSyslog, kJournal };
+enum class LogFormat { kText, kJson };
 
 // The words of each enum, in the order of its values.
+inline constexpr std::array<std::string_view, 3> kIoEngineWords = {
+    "auto", "io_uring", "epoll"};
 inline constexpr std::array<std::string_view, 3> kTlsSecurityLevelWords = {
     "none", "may", "encrypt"};
 inline constexpr std::array<std::string_view, 2> kPoolModeWords = {
@@ -45,7 +51,14 @@ inline constexpr std::array<std::string_view, 2> kReceivedFormatWords = {
     "postfix", "gmail"};
 inline constexpr std::array<std::string_view, 2> kUpstreamProxyProtocolWords = {
     "none", "haproxy"};
+inline constexpr std::array<std::string_view, 3> kLogToWords = {
+    "stderr", "syslog", "journal"};
+inline constexpr std::array<std::string_view, 2> kLogFormatWords = {"text",
+                                                                    "json"};
 
+constexpr std::span<const std::string_view> WordsOf(IoEngine) {
+  return kIoEngineWords;
+}
 constexpr std::span<const std::string_view> WordsOf(TlsSecurityLevel) {
   return kTlsSecurityLevelWords;
 }
@@ -66,6 +79,12 @@ constexpr std::span<const std::string_view> WordsOf(ReceivedFormat) {
 }
 constexpr std::span<const std::string_view> WordsOf(UpstreamProxyProtocol) {
   return kUpstreamProxyProtocolWords;
+}
+constexpr std::span<const std::string_view> WordsOf(LogTo) {
+  return kLogToWords;
+}
+constexpr std::span<const std::string_view> WordsOf(LogFormat) {
+  return kLogFormatWords;
 }
 
 struct Settings {

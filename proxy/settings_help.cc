@@ -26,6 +26,13 @@ Usage:
       ports, limits, backends. A line for each, OK, NOTE, WARN or FAIL; exit
       status 1 if anything fails, with --strict also if there is a warning.
       Delivers nothing.
+  tlspost reload [--config=FILE] [--name=value]...
+      Asks the tlspost that runs, by its control_socket, to read its settings
+      and certificates anew, and waits. Exit status 0: all is in force; 3: part
+      of it is kept until a restart; 1: nothing has changed.
+  tlspost report [--config=FILE] [--name=value]... [--json]
+      Asks the running tlspost, at admin_listen, who still sends without TLS or
+      in an old version, and what stricter settings would have refused.
   tlspost import-postfix /etc/postfix/main.cf
       Prints the settings that correspond to a Postfix's, for --config=FILE.
   tlspost demo [--keep]
@@ -180,12 +187,13 @@ std::string FormatSettingsTable() {
     if (setting.group != group) {
       group = setting.group;
       table.append("\n\n**").append(group).append("**\n\n");
-      table.append("| Setting | Values | Default | What it does |\n");
-      table.append("| --- | --- | --- | --- |");
+      table.append("| Setting | Values | Default | Reload | What it does |\n");
+      table.append("| --- | --- | --- | --- | --- |");
     }
     table.append("\n| ").append(Code(setting.name));
     table.append(" | ").append(Code(setting.hint)).append(Marks(setting));
     table.append(" | ").append(Code(FormatValue(setting, defaults)));
+    table.append(setting.needs_restart ? " | no" : " | yes");
     table.append(" | ").append(Cell(setting.help)).append(" |");
   }
   return table.append("\n\n").append(kSettingsTableEnd);

@@ -39,11 +39,18 @@ struct Rule {
   int64_t lowest = 0;
   int64_t highest = 0;
   bool per_listener = false;
+  bool needs_restart = false;
 
   // A [[listener]] may change the setting.
   Rule PerListener() const {
     Rule rule = *this;
     rule.per_listener = true;
+    return rule;
+  }
+  // A reload leaves it as it is.
+  Rule AtStart() const {
+    Rule rule = *this;
+    rule.needs_restart = true;
     return rule;
   }
 };
@@ -120,6 +127,7 @@ struct TableMaker : Settings {
       setting.highest = rule.highest;
       setting.help = help;
       setting.per_listener = rule.per_listener;
+      setting.needs_restart = rule.needs_restart;
       setting.hint = HintFor(setting, rule.hint);
       table.push_back(std::move(setting));
     };
@@ -406,6 +414,20 @@ void ClearList(const Setting& setting, Settings& settings) {
   const auto* list =
       std::get_if<std::vector<std::string> Settings::*>(&setting.member);
   if (list != nullptr) (settings.**list).clear();
+}
+
+void CopyValue(const Setting& setting, const Settings& from, Settings& to) {
+  if (const auto* access = std::get_if<EnumAccess>(&setting.member)) {
+    return access->set(to, access->get(from));
+  }
+  std::visit(
+      [&](const auto& member) {
+        using Member = std::remove_cvref_t<decltype(member)>;
+        if constexpr (!std::is_same_v<Member, EnumAccess>) {
+          to.*member = from.*member;
+        }
+      },
+      setting.member);
 }
 
 std::string FormatValue(const Setting& setting, const Settings& settings) {

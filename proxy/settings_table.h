@@ -38,7 +38,8 @@ struct Setting {
   int64_t lowest = 0;  // of a count, of bytes, of milliseconds
   int64_t highest = 0;
   std::string_view help;
-  bool per_listener = false;  // a [[listener]] may change it
+  bool per_listener = false;   // a [[listener]] may change it
+  bool needs_restart = false;  // a reload leaves it as it is
 
   bool repeatable() const {
     return std::holds_alternative<std::vector<std::string> Settings::*>(member);
@@ -72,6 +73,9 @@ absl::Status SetFromBool(const Setting& setting, bool value,
 
 // Empties a repeatable setting, so that what is given replaces the default.
 void ClearList(const Setting& setting, Settings& settings);
+
+// Makes the setting in `to` what it is in `from`.
+void CopyValue(const Setting& setting, const Settings& from, Settings& to);
 
 // The value's text: 30s, yes, may. A list's elements are joined by ", ".
 std::string FormatValue(const Setting& setting, const Settings& settings);

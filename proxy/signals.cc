@@ -17,7 +17,7 @@ constexpr int kStopSignal = SIGUSR2;
 
 SignalWatcher::SignalWatcher() {
   sigemptyset(&set_);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, kStopSignal}) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, kStopSignal}) {
     sigaddset(&set_, number);
   }
   pthread_sigmask(SIG_BLOCK, &set_, nullptr);

@@ -16,7 +16,7 @@ namespace tlspost {
 
 class SignalWatcher {
  public:
-  // Blocks SIGTERM, SIGINT and SIGHUP, and ignores SIGPIPE.
+  // Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR1, and ignores SIGPIPE.
   SignalWatcher();
   ~SignalWatcher() { Stop(); }
 

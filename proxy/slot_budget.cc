@@ -10,7 +10,7 @@
 namespace tlspost {
 
 SlotBudget::SlotBudget(int max, int workers)
-    : max_(max), share_(workers > 0 ? max / workers : 0) {
+    : workers_(workers), max_(max), share_(workers > 0 ? max / workers : 0) {
   TLSPOST_REQUIRE(max > 0 && workers > 0);
 }
 
@@ -73,6 +73,7 @@ void SlotBudget::Member::Release() {
   TLSPOST_CHECK(used_ > 0);
   --used_;
   --budget_.used_;
+  budget_.NoteUse();
   budget_.WakeFirstWish();
 }
 
@@ -114,6 +115,20 @@ void SlotBudget::AskForReclaim(const Member& wishing) {
       if (callbacks->alive) callbacks->on_reclaim();
     });
   }
+}
+
+void SlotBudget::SetMax(int max) {
+  TLSPOST_REQUIRE(max > 0);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  max_ = max;
+  share_ = max / workers_;
+  NoteUse();
+  if (used_ < max_) WakeFirstWish();
+}
+
+int SlotBudget::max() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return max_;
 }
 
 int SlotBudget::used() const {

@@ -43,6 +43,11 @@ class SlotBudget {
     bool OthersWish() const;
     // And this worker is above its share: so is what comes back.
     bool ShouldGiveUp() const;
+    // There are more slots in use than there may be now: what is idle, and what
+    // comes back, is to be closed.
+    bool IsOverMax() const {
+      return budget_.over_max_.load(std::memory_order_relaxed);
+    }
 
    private:
     friend class SlotBudget;
@@ -68,21 +73,29 @@ class SlotBudget {
   std::unique_ptr<Member> Join(io::Loop& loop, std::function<void()> on_slot,
                                std::function<void()> on_reclaim);
 
+  // As many from now on. What is open beyond that is closed when it is idle or
+  // comes back. Any thread.
+  void SetMax(int max);
+
   int used() const;
-  int max() const { return max_; }
+  int max() const;
 
  private:
-  // Both with mutex_ held.
+  // All with mutex_ held.
+  void NoteUse() { over_max_.store(used_ > max_, std::memory_order_relaxed); }
   void WakeFirstWish();
   void AskForReclaim(const Member& wishing);
 
-  const int max_;
-  const int share_;
+  const int workers_;
   mutable std::mutex mutex_;
+  // From here on guarded by it.
+  int max_;
+  int share_;
   int used_ = 0;
   std::vector<Member*> members_;
   std::vector<Member*> wishes_;  // first come, first served
   std::atomic<int> wish_count_ = 0;
+  std::atomic<bool> over_max_ = false;
 };
 
 }  // namespace tlspost

@@ -17,12 +17,29 @@ namespace {
 // Descriptors beside those of clients and backends: log, rings, listeners.
 constexpr uint64_t kSpareDescriptors = 64;
 
+// Small: for a few connections of one request each.
+constexpr io::LoopOptions kAdminLoop = {.submission_entries = 64,
+                                        .receive_buffers = 32};
+
 }  // namespace
 
 int WorkerCount(const Settings& settings) {
   if (settings.workers > 0) return settings.workers;
   // lint-ok: thread, because it only asks how many cores there are
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+absl::StatusOr<io::Loops> CreateServerLoops(const Settings& settings) {
+  std::vector<io::LoopOptions> options(
+      static_cast<size_t>(WorkerCount(settings)));
+  if (!settings.admin_listen.empty()) options.push_back(kAdminLoop);
+  return io::CreateLoops(settings.io_engine, options);
+}
+
+std::string EngineWarning(const io::Loops& loops) {
+  if (loops.why_not_io_uring.ok()) return "";
+  return absl::StrFormat("epoll is used instead: %s",
+                         MessageOf(loops.why_not_io_uring));
 }
 
 absl::Status InSetting(std::string_view setting, const absl::Status& status) {

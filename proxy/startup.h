@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/io/endpoint.h"
+#include "common/io/engine.h"
 #include "proxy/backend_target.h"
 #include "proxy/settings.h"
 #include "proxy/worker.h"
@@ -56,6 +57,14 @@ absl::StatusOr<std::vector<io::Endpoint>> ResolveAdminListen(
 absl::StatusOr<int> ClientsWithin(uint64_t open_files_limit,
                                   const Settings& settings, size_t listeners,
                                   std::string* warning);
+
+// The loops of a server, over the engine that the settings choose: one for each
+// worker, and behind them the administrator's, if there is admin_listen.
+absl::StatusOr<io::Loops> CreateServerLoops(const Settings& settings);
+
+// What is to be said of `loops` when a start goes on with another engine than
+// the best; empty: nothing.
+std::string EngineWarning(const io::Loops& loops);
 
 // `status` with the name of the setting that it is about.
 absl::Status InSetting(std::string_view setting, const absl::Status& status);

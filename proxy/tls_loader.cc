@@ -33,8 +33,8 @@ void AddFile(const std::string& file, std::vector<std::string>& files) {
 
 }  // namespace
 
-TlsLoader::TlsLoader(const Settings& settings, size_t workers)
-    : settings_(settings),
+TlsLoader::TlsLoader(Settings settings, size_t workers)
+    : settings_(std::move(settings)),
       workers_(workers),
       ticket_keys_(tls::TicketKeys::Random()) {
   for (size_t i = 0; i < workers; ++i) {
@@ -64,6 +64,13 @@ absl::Status TlsLoader::Load(Loaded& loaded) {
   NoteInUse(loaded);
   if (!keys->empty()) ticket_keys_->Replace(*keys);
   return absl::OkStatus();
+}
+
+absl::Status TlsLoader::LoadWith(const Settings& settings, Loaded& loaded) {
+  Settings before = std::exchange(settings_, settings);
+  absl::Status status = Load(loaded);
+  if (!status.ok()) settings_ = std::move(before);
+  return status;
 }
 
 absl::Status TlsLoader::RefuseBadRenewal(const Loaded& loaded) const {

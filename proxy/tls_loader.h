@@ -37,8 +37,7 @@ class TlsLoader {
     std::vector<std::string> files;
   };
 
-  // `settings` outlive the loader.
-  TlsLoader(const Settings& settings, size_t workers);
+  TlsLoader(Settings settings, size_t workers);
 
   // A certificate that is in no file, for the demo.
   void UseCertificate(std::string cert_pem, std::string key_pem);
@@ -51,8 +50,12 @@ class TlsLoader {
   // loaded.files holds what was to be read also then.
   absl::Status Load(Loaded& loaded);
 
+  // The same with other settings, which hold for later loads too if all is
+  // good.
+  absl::Status LoadWith(const Settings& settings, Loaded& loaded);
+
   // New keys of our own for session tickets; does nothing if they come from a
-  // file. Any thread.
+  // file.
   void RotateTicketKeys();
 
  private:
@@ -66,7 +69,7 @@ class TlsLoader {
   absl::StatusOr<std::vector<tls::TicketKey>> ReadTicketKeys(
       Loaded& loaded) const;
 
-  const Settings& settings_;
+  Settings settings_;
   const size_t workers_;
   tls::CertificateSource given_;
   const std::shared_ptr<tls::TicketKeys> ticket_keys_;

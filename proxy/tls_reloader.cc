@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "common/base/open_file.h"
 #include "common/base/status.h"
 
 namespace tlspost {
@@ -34,14 +35,30 @@ void TlsReloader::Stop() {
   }
   wake_.notify_one();
   if (thread_.joinable()) thread_.join();
+  Answer(TakeRequests(), absl::CancelledError("tlspost is ending"));
 }
 
-void TlsReloader::Request() {
+void TlsReloader::Request(Done done) {
+  bool too_late = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    requested_ = true;
+    too_late = stopping_;
+    if (!too_late) requests_.push_back(std::move(done));
   }
+  if (too_late) Answer({std::move(done)}, absl::CancelledError("it is ending"));
   wake_.notify_one();
+}
+
+std::vector<TlsReloader::Done> TlsReloader::TakeRequests() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(requests_, {});
+}
+
+void TlsReloader::Answer(const std::vector<Done>& asking,
+                         const absl::Status& result) {
+  for (const Done& done : asking) {
+    if (done != nullptr) done(result);
+  }
 }
 
 void TlsReloader::Run() {
@@ -50,16 +67,15 @@ void TlsReloader::Run() {
 
 // For the next look, or a request, which it obeys. False: the end has come.
 bool TlsReloader::Wait() {
-  bool requested = false;
   {
     std::unique_lock<std::mutex> lock(mutex_);
     wake_.wait_for(lock, kLookInterval,
-                   [this] { return requested_ || stopping_; });
+                   [this] { return !requests_.empty() || stopping_; });
     if (stopping_) return false;
-    requested = std::exchange(requested_, false);
   }
-  if (requested) {
-    Reload(/*again=*/false);
+  const std::vector<Done> asking = TakeRequests();
+  if (!asking.empty()) {
+    Answer(asking, Reload(/*again=*/false, /*asked=*/true));
     return true;
   }
   // Good enough for keys: a look that takes long makes them last longer.
@@ -77,16 +93,25 @@ void TlsReloader::Look() {
   const bool retry =
       !last_failure_.empty() && ++looks_since_failure_ >= kRetryLooks;
   const bool changed = settled && seen_ != loaded_;
-  if (changed || retry) Reload(/*again=*/!changed);
+  if (!changed && !retry) return;
+  const absl::Status reloaded = Reload(/*again=*/!changed, /*asked=*/false);
+  static_cast<void>(reloaded);  // the log has it, and the next look
 }
 
-void TlsReloader::Reload(bool again) {
+absl::Status TlsReloader::Reload(bool again, bool asked) {
   looks_since_failure_ = 0;
   // Before they are read: what changes meanwhile is seen at the next look.
   std::vector<FileFacts> facts = Facts();
   TlsLoader::Loaded loaded;
-  const absl::Status status = loader_.Load(loaded);
+  const bool has_more = asked && load_asked_ != nullptr;
+  absl::Status status = has_more ? load_asked_(loaded) : loader_.Load(loaded);
   std::vector<std::string> files = std::move(loaded.files);
+  if (!status.ok() && has_more && files.empty()) {
+    // It is not about files that we look at: there is nothing to try again.
+    NoteFailure(MessageOf(status), again);
+    last_failure_.clear();
+    return status;
+  }
   if (!status.ok()) {
     // A repair may be in one of the old files or in one of the new.
     files.insert(files.end(), files_.begin(), files_.end());
@@ -96,13 +121,17 @@ void TlsReloader::Reload(bool again) {
   const bool same_files = files_ == files;
   files_ = std::move(files);
   seen_ = loaded_ = same_files ? std::move(facts) : Facts();
-  if (!status.ok()) return NoteFailure(MessageOf(status), again);
+  if (!status.ok()) {
+    NoteFailure(MessageOf(status), again);
+    return status;
+  }
   last_failure_.clear();
   for (const std::string& warning : loaded.warnings) log_.Warning(warning);
   apply_(std::move(loaded.workers));
   NoteEnd(/*successful=*/true);
   log_.Info("TLS certificates reloaded");
   ++reloads_;
+  return status;
 }
 
 // What is still wrong at another try is not said again.
@@ -127,7 +156,7 @@ std::vector<TlsReloader::FileFacts> TlsReloader::Facts() const {
   for (const std::string& file : files_) {
     FileFacts& facts = all.emplace_back();
     struct stat found = {};
-    if (stat(file.c_str(), &found) != 0) {
+    if (StatFile(file, found) != 0) {
       facts.error = errno;
       continue;
     }

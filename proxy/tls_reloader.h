@@ -1,5 +1,6 @@
-// TlsReloader: loads certificates anew when asked to (SIGHUP) and when one of
-// their files has changed, and lets the keys of session tickets expire.
+// TlsReloader: loads certificates anew when asked to (SIGHUP, tlspost reload)
+// and when one of their files has changed, and lets the keys of session tickets
+// expire. What else is loaded when asked is its owner's to say.
 //
 // A thread of its own looks at the files several times a second: whatever was
 // replaced, a file, a link to it or a directory on the way (certbot switches
@@ -37,6 +38,13 @@ class TlsReloader {
   // Called on the reloader's thread with what was loaded. It keeps all of it:
   // a context must end on the thread that uses it.
   using Apply = std::function<void(std::vector<WorkerTls>)>;
+  // Loads what is loaded when asked, in place of TlsLoader::Load. On the
+  // reloader's thread; Apply follows if it went well. A failure without files
+  // is not tried again.
+  using LoadAsked = std::function<absl::Status(TlsLoader::Loaded&)>;
+  // Hears how a request ended, behind Apply and on that thread; Cancelled if
+  // there was no time for it.
+  using Done = std::function<void(const absl::Status&)>;
 
   // `loader` and `log` outlive this; `ticket_interval` is the time between two
   // changes of the ticket keys.
@@ -44,12 +52,20 @@ class TlsReloader {
               std::chrono::milliseconds ticket_interval, Apply apply);
   ~TlsReloader() { Stop(); }
 
+  // Before Start.
+  void set_load_asked(LoadAsked load) { load_asked_ = std::move(load); }
+  // On the reloader's thread, or before Start.
+  void set_ticket_interval(std::chrono::milliseconds interval) {
+    ticket_interval_ = interval;
+  }
+
   // Begins to look at `files`.
   void Start(std::vector<std::string> files);
   void Stop();
 
-  // Reloads now. Any thread; does not wait.
-  void Request();
+  // Reloads now. Any thread; does not wait. Requests that come meanwhile are
+  // answered by one load.
+  void Request(Done done = nullptr);
 
   // Any thread may ask.
   int64_t reloads() const { return reloads_; }
@@ -73,17 +89,21 @@ class TlsReloader {
 
   void Run();
   bool Wait();
+  std::vector<Done> TakeRequests();
+  static void Answer(const std::vector<Done>& asking,
+                     const absl::Status& result);
   void Look();
-  // `again`: only because the last one failed.
-  void Reload(bool again);
+  // `again`: only because the last one failed; `asked`: by Request.
+  absl::Status Reload(bool again, bool asked);
   void NoteFailure(std::string_view why, bool again);
   void NoteEnd(bool successful);
   std::vector<FileFacts> Facts() const;
 
   TlsLoader& loader_;
   Log& log_;
-  const std::chrono::milliseconds ticket_interval_;
+  std::chrono::milliseconds ticket_interval_;
   const Apply apply_;
+  LoadAsked load_asked_;
   std::vector<std::string> files_;
   std::vector<FileFacts> loaded_;  // when they were loaded last
   std::vector<FileFacts> seen_;    // at the last look
@@ -97,8 +117,8 @@ class TlsReloader {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool requested_ = false;  // guarded by mutex_
-  bool stopping_ = false;   // guarded by mutex_
+  std::vector<Done> requests_;  // guarded by mutex_
+  bool stopping_ = false;       // guarded by mutex_
   std::thread thread_;
 };
 

@@ -2,6 +2,8 @@
 
 #include "proxy/transaction.h"
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -25,12 +27,21 @@ Transaction::Transaction(SessionServices& services, ClientChannel& client,
       leased_(started_),
       identity_(IdentityOf(client, state)),
       mail_argument_(mail_argument),
-      mail_(*smtp::ParseMail(mail_argument_)) {
-  smtp::AppendMailLine(mail_, /*keep_auth=*/state_.authenticated(), wire_);
+      mail_(*smtp::ParseMail(*mail_argument_)) {
+  smtp::AppendMailLine(mail_, /*keep_auth=*/state_.authenticated(), *wire_);
   AddWire(Verb::kMail, {});
 }
 
+Transaction::~Transaction() {
+  for (std::string& recipient : recipients_) KeepSpareString(recipient);
+  KeepSpareString(relay_);
+  KeepSpareString(identity_.name);
+  KeepSpareString(identity_.reverse_name);
+  KeepSpareString(identity_.helo);
+}
+
 Task<absl::Status> Transaction::Run() {
+  ++services_.counters.transactions;
   // Nobody knows how long the wait is: no receive buffer waits with us.
   client_.Park();
   absl::Status end = absl::OkStatus();
@@ -67,7 +78,8 @@ Task<bool> Transaction::Borrow() {
     lease_ = std::move(acquired.lease);
   }
   leased_ = services_.loop.Now();
-  relay_ = lease_->stream().peer().ToString();
+  KeepSpareString(relay_);
+  relay_ = SpareCopy(lease_->address());
   // The session has judged MAIL by what was last known of the backend.
   const std::optional<smtp::Reply> refusal =
       smtp::RefuseMail(mail_, lease_->capabilities(),
@@ -98,7 +110,7 @@ Task<absl::Status> Transaction::BorrowOwn() {
 }
 
 Borrower Transaction::AsBorrower() const {
-  return Borrower{identity_, id_, client_.stream().engine()};
+  return Borrower{identity_, *id_, client_.stream().engine()};
 }
 
 // The client's commands until the transaction is over; what is left of it at
@@ -148,21 +160,33 @@ Task<absl::Status> Transaction::RelayMessage() {
   absl::Status end = co_await relay.Run();
   if (relay.violations().any()) ++services_.counters.smuggling_attempts;
   NoteOutcome(relay.outcome(), end, started);
-  if (!relay.reply().empty()) Say(Verb::kData, ForClient(relay.reply()));
+  const SpareString reply(ForClient(relay.TakeReply()));
+  if (!reply->empty()) Say(Verb::kData, *reply);
   co_return end;
 }
 
 void Transaction::NoteOutcome(const RelayOutcome& outcome,
                               const absl::Status& end, io::Time started) {
+  client_.TraceMessage(outcome.octets);
   Counters& counters = services_.counters;
   if (outcome.outcome_unknown) ++counters.outcomes_unknown;
   if (outcome.accepted) {
-    ++counters.messages;
+    CountMessage(outcome);
     NoteMessage(state_);
   } else {
     ++counters.messages_failed;
   }
   LogMessage(outcome, end, started);
+}
+
+void Transaction::CountMessage(const RelayOutcome& outcome) {
+  Counters& counters = services_.counters;
+  if (state_.messages < std::numeric_limits<uint16_t>::max()) ++state_.messages;
+  ++counters.messages;
+  ++counters.messages_by_tls[TlsUseOf(client_.stream().engine())];
+  counters.message_recipients += static_cast<int64_t>(recipient_count_);
+  counters.message_octets += static_cast<int64_t>(outcome.octets);
+  counters.Observe(Phase::kMessage, services_.loop.Now() - started_);
 }
 
 std::string Transaction::ReceivedHeader() const {
@@ -171,7 +195,7 @@ std::string Transaction::ReceivedHeader() const {
   TlsDescription tls;
   if (engine != nullptr) tls = engine->Describe();
   const bool one_recipient = recipient_count_ == 1;
-  const std::string date = smtp::FormatRfc5322Date(
+  std::string date = smtp::FormatRfc5322Date(
       io::WallTime::clock::to_time_t(services_.loop.WallNow()));
   smtp::ReceivedFields fields;
   fields.helo = state_.helo;
@@ -186,10 +210,14 @@ std::string Transaction::ReceivedHeader() const {
   fields.mail_name = settings.mail_name;
   fields.protocol = smtp::ProtocolName(state_.esmtp, engine != nullptr,
                                        state_.authenticated(), mail_.smtputf8);
-  fields.id = id_;
+  fields.id = *id_;
   if (one_recipient) fields.recipient = recipients_.front();
   fields.date = date;
-  return smtp::FormatReceived(fields);
+  std::string header = smtp::FormatReceived(fields);
+  KeepSpareString(date);
+  KeepSpareString(tls.cipher);
+  KeepSpareString(tls.iana_cipher);
+  return header;
 }
 
 // --- the end --------------------------------------------------------------
@@ -215,11 +243,14 @@ Task<void> Transaction::ResetBackend() {
 
 void Transaction::Say(Verb verb, std::string_view reply) {
   const bool success = reply.starts_with('2');
-  state_.tally.Count(verb, success);
+  CountCommand(services_, state_, verb, success);
   const bool overshoot = verb == Verb::kRcpt && reply.starts_with("452") &&
                          ++overshoot_ <= kRecipientOvershootLimit;
   if (!success && !overshoot) NoteError(services_, state_);
-  if (!success) refusal_ = smtp::FirstLine(reply);
+  if (!success) {
+    refusal_ = smtp::FirstLine(reply);
+    NoteRefusal(services_, state_, client_, verb, reply);
+  }
   client_.Say(reply);
 }
 

@@ -15,9 +15,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
+#include "common/base/spare_string.h"
+#include "common/base/spare_vector.h"
 #include "common/base/task.h"
 #include "common/base/tls_description.h"
 #include "common/smtp/command.h"
@@ -25,6 +26,7 @@
 #include "proxy/backend_pool.h"
 #include "proxy/chunk_relay.h"
 #include "proxy/client_channel.h"
+#include "proxy/log_record.h"
 #include "proxy/message_relay.h"
 #include "proxy/relay_outcome.h"
 #include "proxy/session_services.h"
@@ -46,6 +48,7 @@ class Transaction {
   // `mail_argument` is what stood behind MAIL; it parses.
   Transaction(SessionServices& services, ClientChannel& client,
               ClientState& state, std::string_view mail_argument);
+  ~Transaction();
 
   // OK: the session goes on with the next command. An error: the client is
   // lost, or is to be left after what is pending was sent.
@@ -61,6 +64,12 @@ class Transaction {
           wire_end(end),
           local(std::move(reply)),
           recipient(std::move(path)) {}
+    Entry(Entry&&) = default;
+    Entry& operator=(Entry&&) = default;
+    ~Entry() {
+      KeepSpareString(local);
+      KeepSpareString(recipient);
+    }
 
     smtp::Verb verb;
     size_t wire_end;        // in wire_; for a command that goes to the backend
@@ -93,6 +102,7 @@ class Transaction {
   Task<absl::Status> RelayMessage();
   void NoteOutcome(const RelayOutcome& outcome, const absl::Status& end,
                    io::Time started);
+  void CountMessage(const RelayOutcome& outcome);
   std::string ReceivedHeader() const;
 
   // --- the message in chunks ---
@@ -107,36 +117,38 @@ class Transaction {
   void Say(smtp::Verb verb, std::string_view reply);
 
   // --- the log ---
-  std::string Envelope() const;
+  void AppendEnvelope(std::string& line) const;
   void LogMessage(const RelayOutcome& outcome, const absl::Status& end,
                   io::Time data_started) const;
   void LogRefusal() const;
+  LogRecord Record(std::string_view status) const;
 
   SessionServices& services_;
   ClientChannel& client_;
   ClientState& state_;
-  const std::string id_;
+  const SpareString id_;
   const io::Time started_;
   io::Time leased_;
   smtp::ClientIdentity identity_;
-  const std::string mail_argument_;
+  const SpareString mail_argument_;
   const smtp::MailArguments mail_;  // views into it
 
   Lease lease_;
   std::string relay_;  // the backend's address, for the log
-  std::vector<Entry> group_;
-  std::string wire_;      // the group's commands for the backend
+  SpareVector<Entry> group_;
+  SpareString wire_;      // the group's commands for the backend
   size_t sent_ = 0;       // octets of wire_
   bool retried_ = false;  // MAIL was sent again over another connection
   bool open_ = false;     // the backend has accepted MAIL
   bool data_ = false;     // and has said 354
   bool lost_ = false;     // the connection is gone
-  std::vector<std::string> recipients_;  // accepted, as far as they are logged
-  size_t recipient_count_ = 0;           // accepted
-  size_t asked_recipients_ = 0;          // in the group, not answered yet
-  size_t overshoot_ = 0;                 // answered 452
-  std::unique_ptr<ChunkRelay> chunks_;   // since the first BDAT
-  bool chunks_ended_ = false;            // the LAST one was answered
+  // Accepted, as far as they are logged.
+  SpareVector<std::string> recipients_;
+  size_t recipient_count_ = 0;          // accepted
+  size_t asked_recipients_ = 0;         // in the group, not answered yet
+  size_t overshoot_ = 0;                // answered 452
+  std::unique_ptr<ChunkRelay> chunks_;  // since the first BDAT
+  bool chunks_ended_ = false;           // the LAST one was answered
   std::string refusal_;   // the last 4xx or 5xx, first line, for the log
   bool relayed_ = false;  // a message was begun: it has a log line of its own
 };

@@ -65,11 +65,11 @@ void Transaction::BeginChunks() {
 }
 
 void Transaction::AnswerChunk(bool had_failed) {
-  std::string reply = ForClient(chunks_->reply());
-  if (!had_failed) return Say(Verb::kBdat, reply);
+  const SpareString reply(ForClient(SpareCopy(chunks_->reply())));
+  if (!had_failed) return Say(Verb::kBdat, *reply);
   // Chunks that were on their way already are no errors of the client.
-  state_.tally.Count(Verb::kBdat, false);
-  client_.Say(reply);
+  CountCommand(services_, state_, Verb::kBdat, false);
+  client_.Say(*reply);
 }
 
 // A message that was begun by BDAT has its line in the log, however it ended.

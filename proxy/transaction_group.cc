@@ -14,6 +14,11 @@ namespace {
 
 using smtp::Verb;
 
+BackendStep StepOf(Verb verb) {
+  if (verb == Verb::kMail) return BackendStep::kMail;
+  return verb == Verb::kRcpt ? BackendStep::kRcpt : BackendStep::kData;
+}
+
 // Whether this cannot be the answer to that command: replies and commands have
 // come apart, and the connection must not carry on.
 bool IsOutOfStep(Verb verb, bool open, int code) {
@@ -26,12 +31,13 @@ bool IsOutOfStep(Verb verb, bool open, int code) {
 // Takes the commands that the client has sent already. True when one of them
 // is not the transaction's business: it is left to the session.
 bool Transaction::Collect() {
-  while (wire_.size() < kMaxGroupOctets) {
+  while (wire_->size() < kMaxGroupOctets) {
     // A client that is slowed down has its commands one by one.
     if (!group_.empty() && IsSlowedDown(services_, state_)) return false;
     const std::optional<ClientChannel::Line> line = client_.TakeLine();
     if (!line.has_value()) return false;
     if (line->is_lost()) {
+      ++services_.counters.limits_hit[Limit::kLineLength];
       AddLocal(Verb::kUnknown, smtp::reply::kLineTooLong);
       continue;
     }
@@ -83,7 +89,7 @@ bool Transaction::Collect() {
 }
 
 void Transaction::AddLocal(Verb verb, std::string_view reply) {
-  group_.emplace_back(verb, wire_.size(), std::string(reply), "");
+  group_.emplace_back(verb, wire_->size(), SpareCopy(reply), std::string());
 }
 
 void Transaction::AddJunk(Verb verb, const smtp::Reply& reply) {
@@ -92,8 +98,8 @@ void Transaction::AddJunk(Verb verb, const smtp::Reply& reply) {
 }
 
 void Transaction::AddWire(Verb verb, std::string recipient) {
-  if (verb == Verb::kData) wire_ += "DATA\r\n";
-  group_.emplace_back(verb, wire_.size(), "", std::move(recipient));
+  if (verb == Verb::kData) *wire_ += "DATA\r\n";
+  group_.emplace_back(verb, wire_->size(), std::string(), std::move(recipient));
 }
 
 void Transaction::AddRcpt(std::string_view argument) {
@@ -104,14 +110,15 @@ void Transaction::AddRcpt(std::string_view argument) {
   if (refusal.has_value()) return AddLocal(Verb::kRcpt, *refusal);
   const size_t limit = services_.settings.recipient_limit;
   if (recipient_count_ + asked_recipients_ >= limit) {
+    ++services_.counters.limits_hit[Limit::kRecipient];
     return AddLocal(Verb::kRcpt, smtp::reply::kTooManyRecipients);
   }
   const std::optional<std::string> too_many =
       CountEvent(services_, state_, client_, ClientEvent::kRecipient);
   if (too_many.has_value()) return AddLocal(Verb::kRcpt, *too_many);
   ++asked_recipients_;
-  smtp::AppendRcptLine(*rcpt, wire_);
-  AddWire(Verb::kRcpt, std::string(rcpt->path));
+  smtp::AppendRcptLine(*rcpt, *wire_);
+  AddWire(Verb::kRcpt, SpareCopy(rcpt->path));
 }
 
 // Sends the group and says the replies, in order. Never fails: what a lost
@@ -163,7 +170,7 @@ Task<absl::StatusOr<BackendReply>> Transaction::Ask(size_t index) {
   const io::Time deadline =
       services_.loop.Now() + services_.settings.backend_timeout;
   const bool pipelining = lease_->pipelines();
-  const size_t end = pipelining ? wire_.size() : group_[index].wire_end;
+  const size_t end = pipelining ? wire_->size() : group_[index].wire_end;
   if (group_[index].wire_end > sent_) {
     int replies = 0;
     for (const Entry& entry : group_) {
@@ -172,11 +179,12 @@ Task<absl::StatusOr<BackendReply>> Transaction::Ask(size_t index) {
       if (is_sent) ++replies;
     }
     const std::string_view commands =
-        std::string_view(wire_).substr(sent_, end - sent_);
+        std::string_view(*wire_).substr(sent_, end - sent_);
     sent_ = end;
     CO_TRY(co_await lease_->Send(commands, replies, deadline));
   }
-  auto reply = co_await lease_->ReadReply(deadline);
+  const BackendStep step = StepOf(group_[index].verb);
+  auto reply = co_await lease_->ReadReply(deadline, step);
   co_return reply;
 }
 
@@ -205,19 +213,20 @@ void Transaction::Heed(Entry& entry, BackendReply reply) {
     // 354 is no success and no error; DATA counts with the message's end.
     client_.Say(reply.text);
   } else {
-    Say(entry.verb, ForClient(std::move(reply.text)));
+    reply.text = ForClient(std::move(reply.text));
+    Say(entry.verb, reply.text);
   }
 }
 
 // The connection is gone, unanswered from `index` on.
 void Transaction::LoseBackend(size_t index, const absl::Status& why) {
   services_.log.Warning(
-      absl::StrFormat("%s: lost connection with backend after %s: %s", id_,
+      absl::StrFormat("%s: lost connection with backend after %s: %s", *id_,
                       smtp::InfoOf(group_[index].verb).name, MessageOf(why)));
   const std::string_view reply = smtp::reply::kBackendLost.text();
   if (!state_.authenticated()) return FailFrom(index, reply, reply);
   // The session ends with it: its 421 is the answer.
-  state_.tally.Count(group_[index].verb, false);
+  CountCommand(services_, state_, group_[index].verb, false);
   refusal_ = smtp::FirstLine(smtp::reply::kServiceUnavailable.text());
   lost_ = true;
   lease_.Return();
@@ -246,8 +255,9 @@ void Transaction::FailFrom(size_t index, std::string_view first,
     }
     const std::string_view reply = i == index ? first : others;
     // Not the client's fault, so not counted among its errors.
-    state_.tally.Count(entry.verb, false);
+    CountCommand(services_, state_, entry.verb, false);
     refusal_ = smtp::FirstLine(reply);
+    NoteRefusal(services_, state_, client_, entry.verb, reply);
     client_.Say(reply);
   }
   lost_ = true;
@@ -255,7 +265,7 @@ void Transaction::FailFrom(size_t index, std::string_view first,
 
 void Transaction::CloseGroup() {
   group_.clear();
-  wire_.clear();
+  wire_->clear();
   sent_ = 0;
   asked_recipients_ = 0;
   if (lost_) {

@@ -206,11 +206,11 @@ def randomness(source):
 
 @rule("thread", lambda path: in_proxy(path) and not re.match(
     r"proxy/(?:server|server_thread|signals|log|tls_reloader|admin_thread"
-    r"|main)\b", path))
+    r"|control_server|main)\b", path))
 def thread(source):
     yield from _matches(source, r"std::j?thread\b|std::async\b",
-                        "only server, signals, log, tls_reloader and "
-                        "admin_thread make threads")
+                        "only server, signals, log, tls_reloader, "
+                        "admin_thread and control_server make threads")
 
 
 @rule("string-view", lambda path: is_cpp(path) and

@@ -96,6 +96,14 @@ class Account:
                     total += int(re.search(r"Pss:\s+(\d+)", f.read()).group(1))
         return total * 1024
 
+    def descriptors(self):
+        """Open descriptors of all the processes."""
+        total = 0
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                total += len(os.listdir("/proc/%d/fd" % pid))
+        return total
+
     def close(self):
         """The processes have ended."""
         if self._group is not None:

@@ -5,7 +5,8 @@ import math
 import os
 
 _WIDTH, _LEFT, _RIGHT = 760, 210, 90
-_COLOURS = ("#1b6ca8", "#5fa8d3", "#d1495b", "#edae49", "#66a182", "#8d6a9f")
+_COLOURS = ("#1b6ca8", "#5fa8d3", "#d1495b", "#edae49", "#66a182", "#8d6a9f",
+            "#7f7f7f")
 _STYLE = (
     "text{font:12px sans-serif;fill:#222}.title{font-weight:bold;"
     "font-size:13px}.axis{stroke:#bbb;stroke-width:1}"
@@ -152,7 +153,9 @@ def _memory(memory, names):
     height, width = 340, _WIDTH - 230
     bottom = height - 40
     most_x = max(count for points in memory.values() for count, _ in points)
-    most_y = max(n * size for points in memory.values() for n, size in points) or 1
+    most_y = (
+        max(n * use["bytes"] for points in memory.values() for n, use in points) or 1
+    )
     parts = [_text(10, 16, "idle TLS connections: memory (PSS)", kind="title")]
 
     def at(count, size):
@@ -174,7 +177,9 @@ def _memory(memory, names):
     )
     for index, name in enumerate(names):
         if name in memory:
-            points = [at(0, 0)] + [at(*point) for point in memory[name]]
+            points = [at(0, 0)] + [
+                at(count, use["bytes"]) for count, use in memory[name]
+            ]
             parts += [_curve(points, index), _legend(index, name)]
     return _svg(height, parts)
 
@@ -182,9 +187,10 @@ def _memory(memory, names):
 def draw(results, folder):
     """Writes the plots; yields (file name, title)."""
     names = list(results["versions"])
-    drawn = [("processor.svg", "processor time", _bars(results["cells"], names))]
+    timed = [cell for cell in results["cells"] if cell["unit"]]
+    drawn = [("processor.svg", "processor time", _bars(timed, names))]
     for cell in results["cells"]:
-        if cell["name"] in ("single", "stream", "pipelined"):
+        if cell["name"] in ("single", "stream", "pipelined", "noop"):
             plot = _distribution(cell, names)
             if plot is not None:
                 drawn.append(

@@ -91,7 +91,7 @@ def _head(results):
     versions = ", ".join(
         "%s %s" % (name, version)
         for name, version in results["versions"].items()
-        if name != "tlspost, implicit TLS"
+        if not name.startswith(_OURS + ",")
     )
     text = (
         "%s UTC, %d minutes: %s, %d cores, Linux %s, %s; %s. Median (lowest to "
@@ -116,6 +116,36 @@ def _head(results):
     return text
 
 
+def _ratio(value):
+    return "–" if value is None else "%.4f" % value
+
+
+def _memory(results):
+    """What an idle connection costs each server."""
+    counts = sorted(
+        {count for points in results["memory"].values() for count, _ in points}
+    )
+    rows = []
+    for name, points in results["memory"].items():
+        uses = dict(points)
+        row = [name]
+        for count in counts:
+            known = count in uses
+            row.append("%.1f" % (uses[count]["bytes"] / 1000) if known else "–")
+        plain = results["memory_plaintext"].get(name)
+        row.append("%.2f" % (plain[1]["bytes"] / 1000) if plain else "–")
+        last = points[-1][1] if points else None
+        row.append("%.2f" % last["descriptors"] if last else "–")
+        row.append("%.2f" % last["backend"] if last else "–")
+        rows.append(row)
+    head = ["connections"] + ["%d" % count for count in counts]
+    head += ["before STARTTLS", "descriptors each", "backend connections each"]
+    return (
+        "\n### Memory of an idle TLS connection after EHLO, KB (PSS)\n\n"
+        + _table(head, rows)
+    )
+
+
 def render(results, folder, prefix):
     """The report as Markdown; its plots are written into folder."""
     names = list(results["versions"])
@@ -124,30 +154,30 @@ def render(results, folder, prefix):
     cells = results["cells"]
     titles = ["%s (%s)" % (name, modes[name]) for name in names]
     text = _head(results)
+    timed = [cell for cell in cells if cell["unit"]]
     text += "\n### Processor time of the server\n\n"
-    text += _table(["work"] + names, [_cell_row(cell, names) for cell in cells])
+    text += _table(["work"] + names, [_cell_row(cell, names) for cell in timed])
     if peers:
         text += "\n### tlspost's share of the peer's time\n\n"
         text += _table(
-            ["work"] + peers, [_ratio_row(cell, names, modes) for cell in cells]
+            ["work"] + peers, [_ratio_row(cell, names, modes) for cell in timed]
         )
     text += "\n### Latency, p50 / p99 in ms, of the last round\n\n"
     text += _table(
         ["work"] + titles, [_latency_row(cell, names) for cell in cells]
     )
+    text += "\n### Connections to the backend per message\n\n"
+    text += _table(
+        ["work"] + names,
+        [
+            [cell["title"]]
+            + [_ratio(cell["backend_connections"].get(name)) for name in names]
+            for cell in cells
+            if cell["backend_connections"]
+        ],
+    )
     if results["memory"]:
-        text += "\n### Memory of an idle TLS connection, KB (PSS)\n\n"
-        counts = sorted(
-            {count for points in results["memory"].values() for count, _ in points}
-        )
-        rows = []
-        for name, points in results["memory"].items():
-            sizes = dict(points)
-            rows.append([name])
-            for count in counts:
-                known = count in sizes
-                rows[-1].append("%.1f" % (sizes[count] / 1000) if known else "–")
-        text += _table(["connections"] + [str(count) for count in counts], rows)
+        text += _memory(results)
     for name, title in plots.draw(results, folder):
         text += "\n![%s](%s%s)\n" % (title, prefix, name)
     return text

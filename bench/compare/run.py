@@ -37,16 +37,35 @@ class Cell:
 
     name: str
     title: str
-    unit: str
+    unit: str  # empty: no figure but the latency
     options: list
     certificate: str = "ecdsa"
+    # Megabytes of a message, if the unit is "MB".
+    message_mb: float = 0
+    # What another load generator does to the same server meanwhile.
+    beside: tuple = ()
+    # Whose latency is shown: a phase of tlspost-load.
+    phase: str = "message"
+    in_quick: bool = True
 
-    def units(self, results):
+    def clients(self):
+        return max(
+            int(option.partition("=")[2])
+            for option in list(self.options) + list(self.beside)
+            if option.startswith("--clients=")
+        )
+
+    def settling(self):
+        """Seconds until so many clients are connected: in no figure."""
+        if self.unit == "session":
+            return 0
+        return 0.2 + self.clients() / 250
+
+    def units(self, results, taken):
+        """How many of its units were done; `taken`: messages at the sink."""
         if self.unit == "session":
             return results["sessions"]
-        if self.unit == "MB":
-            return results["octets"] / 1e6
-        return results["messages"]
+        return taken * (self.message_mb if self.unit == "MB" else 1)
 
 
 CELLS = (
@@ -55,6 +74,7 @@ CELLS = (
         "full handshake session, ECDSA P-256",
         "session",
         ["--messages=0", "--clients=20"],
+        phase="session",
     ),
     Cell(
         "handshake-rsa",
@@ -62,12 +82,14 @@ CELLS = (
         "session",
         ["--messages=0", "--clients=20"],
         "rsa",
+        phase="session",
     ),
     Cell(
         "resumed",
         "resumed session",
         "session",
         ["--messages=0", "--clients=20", "--resume"],
+        phase="session",
     ),
     Cell(
         "single",
@@ -92,6 +114,33 @@ CELLS = (
         "5 MiB messages, 4 connections",
         "MB",
         ["--messages=1000000", "--clients=4", "--size=5M"],
+        message_mb=5 * 1.048576,
+    ),
+    Cell(
+        "stream-1000",
+        "stream of 4 KiB messages, a command per round trip, 1,000 connections",
+        "message",
+        ["--messages=1000000", "--clients=1000"],
+        in_quick=False,
+    ),
+    Cell(
+        "noop",
+        "NOOP of 20 live sessions while clients do nothing but handshakes, "
+        "ECDSA P-256",
+        "",
+        ["--messages=0", "--noops=1000000", "--pause=5ms", "--clients=20"],
+        beside=("--messages=0", "--clients=100"),
+        phase="noop",
+    ),
+    Cell(
+        "noop-rsa",
+        "NOOP of 20 live sessions while clients do nothing but handshakes, "
+        "RSA-2048",
+        "",
+        ["--messages=0", "--noops=1000000", "--pause=5ms", "--clients=20"],
+        "rsa",
+        beside=("--messages=0", "--clients=100"),
+        phase="noop",
     ),
 )
 
@@ -105,13 +154,9 @@ class Plan:
     idle: tuple  # numbers of idle connections
     limit: float  # seconds, after which no further round is begun
 
-    def duration(self, cell):
-        # So many connections take their time to be made.
-        return self.seconds + (0.3 if "--clients=100" in cell.options else 0)
-
 
 QUICK = Plan(rounds=2, seconds=0.3, idle=(100,), limit=60)
-FULL = Plan(rounds=7, seconds=3, idle=(500, 1000, 2000), limit=3600)
+FULL = Plan(rounds=7, seconds=3, idle=(10, 1000, 10000), limit=3600)
 
 
 class Comparison:
@@ -128,7 +173,8 @@ class Comparison:
         self.latency = {}  # {cell: {server: results of the last round}}
         self.backend = {}  # {cell: {server: backend connections per message}}
         self.errors = []
-        self.memory = {}  # {server: [(connections, bytes each)]}
+        self.memory = {}  # {server: [(connections, idle_use())]}
+        self.plaintext = {}  # {server: (connections, idle_use())}
         self.how = None
 
     def close(self):
@@ -145,9 +191,8 @@ class Comparison:
             server.close()
         self.running = []
 
-    def load(self, server, options):
-        """Runs tlspost-load to its end; its results."""
-        done = subprocess.run(
+    def start_load(self, server, options):
+        return subprocess.Popen(
             [
                 servers.tool("tlspost-load"),
                 "--server=127.0.0.1:%d" % server.port,
@@ -155,26 +200,66 @@ class Comparison:
                 "--json=-",
                 "--quiet",
             ]
-            + options,
-            capture_output=True,
+            + list(options),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=300,
-            check=False,
         )
-        if not done.stdout:
-            raise RuntimeError("tlspost-load: " + done.stderr)
-        return json.loads(done.stdout)
+
+    def load(self, server, options):
+        """Runs tlspost-load to its end; its results."""
+        return _finish(self.start_load(server, options))
 
     def measure(self, cell, server):
+        """One sample: what the server has used between two looks at it.
+
+        The first look is taken when all clients are connected, so that
+        handshakes are in no figure but their own; how much was done meanwhile
+        is asked of the sink, which knows, except for sessions.
+        """
         accounted = server.process.account
-        options = cell.options + [
-            "--duration=%dms" % (1000 * self.plan.duration(cell))
-        ]
-        backend = self.sink.counts()
-        before = accounted.processor_us()
-        results = self.load(server, options)
-        used = accounted.processor_us() - before
-        opened = self.sink.counts()["connections"] - backend["connections"]
+        settling = cell.settling()
+        whole = settling + self.plan.seconds
+        beside = None
+        if cell.beside:
+            beside = self.start_load(
+                server,
+                list(cell.beside) + ["--duration=%dms" % (1000 * (whole + 0.5))],
+            )
+        options = list(cell.options)
+        if settling > 0:
+            options.append("--warm-up=%dms" % (1000 * settling))
+        # The load goes on while the second look is taken.
+        spare = 0.2 if settling > 0 else 0
+        options.append("--duration=%dms" % (1000 * (whole + spare)))
+        begin = self.sink.counts()
+        running = self.start_load(server, options)
+        time.sleep(settling)
+        before, taken = accounted.processor_us(), self.sink.counts()["messages"]
+        if settling > 0:
+            time.sleep(self.plan.seconds)
+            used = accounted.processor_us() - before
+            taken = self.sink.counts()["messages"] - taken
+            results = _finish(running)
+        else:
+            results = _finish(running)
+            used = accounted.processor_us() - before
+        end = self.sink.counts()
+        if beside is not None:
+            self.note_errors(cell, server, _finish(beside))
+        self.note_errors(cell, server, results)
+        units = cell.units(results, taken) if cell.unit else 0
+        if units > 0:
+            self.samples.setdefault(cell.name, {}).setdefault(
+                server.name, []
+            ).append(used / units)
+        if end["messages"] > begin["messages"]:
+            self.backend.setdefault(cell.name, {})[server.name] = (
+                end["connections"] - begin["connections"]
+            ) / (end["messages"] - begin["messages"])
+        self.latency.setdefault(cell.name, {})[server.name] = results
+
+    def note_errors(self, cell, server, results):
         for error in results["errors"]:
             self.errors.append(
                 "%s, %s: %d x %s (%s)"
@@ -186,16 +271,6 @@ class Comparison:
                     error["example"],
                 )
             )
-        units = cell.units(results)
-        if units > 0:
-            self.samples.setdefault(cell.name, {}).setdefault(
-                server.name, []
-            ).append(used / units)
-        if results["messages"] > 0:
-            self.backend.setdefault(cell.name, {})[server.name] = (
-                opened / results["messages"]
-            )
-        self.latency.setdefault(cell.name, {})[server.name] = results
 
     def measure_cells(self, cells):
         for number in range(self.plan.rounds):
@@ -203,7 +278,12 @@ class Comparison:
                 _say("no time for round %d" % (number + 1))
                 break
             for cell in cells:
+                # Latencies are of the last round: one is enough for these.
+                if number > 0 and not cell.unit:
+                    continue
                 for server in self.running:
+                    if cell.clients() > server.most_idle:
+                        continue
                     self.measure(cell, server)
                     _say(
                         "round %d of %d: %s, %s"
@@ -214,52 +294,81 @@ class Comparison:
         """What each of so many idle connections after EHLO adds.
 
         To a server that has just started, and while all are idle: what a
-        handshake needs for a moment is not in it.
+        handshake needs for a moment is not in it. Where clients begin in
+        plaintext, also before STARTTLS, once.
         """
         points = []
         for connections in self.plan.idle:
-            if connections > kind.most_idle:
+            if connections > min(kind.most_idle, servers.most_connections()):
                 break
-            server = kind(self.folder, certificate, self.sink)
-            try:
-                points.append((connections, self.idle_bytes(server, connections)))
-            finally:
-                server.close()
+            points.append((connections, self.idle_use(kind, certificate, connections)))
             _say("memory: %s, %d connections" % (kind.name, connections))
         self.memory[kind.name] = points
+        if kind.tls == "starttls" and points:
+            connections = points[-1][0]
+            self.plaintext[kind.name] = (
+                connections,
+                self.idle_use(kind, certificate, connections, plaintext=True),
+            )
+            _say("memory before STARTTLS: %s" % kind.name)
 
-    def idle_bytes(self, server, connections):
-        # One session first: what is made once is no connection's.
-        self.load(server, ["--messages=0", "--sessions=1", "--clients=1"])
+    def idle_use(self, kind, certificate, connections, plaintext=False):
+        """{"bytes", "descriptors", "backend"} of each of the connections."""
+        server = kind(self.folder, certificate, self.sink)
+        tls = "none" if plaintext else server.tls
+        try:
+            # One session first: what is made once is no connection's.
+            self.load(server, ["--messages=0", "--sessions=1", "--clients=1"])
+            return self.hold(server, connections, tls)
+        finally:
+            server.close()
+
+    def hold(self, server, connections, tls):
         accounted = server.process.account
-        before = accounted.memory_bytes()
+        before = (
+            accounted.memory_bytes(),
+            accounted.descriptors(),
+            self.sink.counts()["connections"],
+        )
         hold = 2 + connections / 300
-        load = subprocess.Popen(
+        load = self.start_load(
+            server,
             [
-                servers.tool("tlspost-load"),
-                "--server=127.0.0.1:%d" % server.port,
-                "--tls=" + server.tls,
+                "--tls=" + tls,
                 "--messages=0",
                 "--clients=%d" % connections,
                 "--sessions=%d" % connections,
                 "--hold=%dms" % (1000 * hold),
-                "--json=-",
-                "--quiet",
             ],
-            stdout=subprocess.PIPE,
-            text=True,
         )
         # The first ones stay until `hold` is over; the last ones are there.
         time.sleep(hold - 0.3)
-        after = accounted.memory_bytes()
-        results = json.loads(load.communicate()[0])
+        after = (
+            accounted.memory_bytes(),
+            accounted.descriptors(),
+            self.sink.counts()["connections"],
+        )
+        results = _finish(load)
         slowest = results["phases"]["session"]["max_us"] / 1e6 - hold
         if results["sessions"] != connections or slowest > hold - 0.3:
             self.errors.append(
                 "%s, memory: %d of %d connections, the slowest opened after "
                 "%.1f s" % (server.name, results["sessions"], connections, slowest)
             )
-        return (after - before) / connections
+        return {
+            name: (end - begin) / connections
+            for name, begin, end in zip(
+                ("bytes", "descriptors", "backend"), before, after
+            )
+        }
+
+
+def _finish(running):
+    """What this tlspost-load has found out."""
+    out, error = running.communicate(timeout=300)
+    if not out:
+        raise RuntimeError("tlspost-load: " + error)
+    return json.loads(out)
 
 
 def _say(text):
@@ -314,9 +423,7 @@ def _results(comparison, found, missing, cells, started):
                 },
                 "backend_connections": comparison.backend.get(cell.name, {}),
                 "latency": {
-                    name: results["phases"].get(
-                        "session" if cell.unit == "session" else "message"
-                    )
+                    name: results["phases"].get(cell.phase)
                     for name, results in comparison.latency.get(
                         cell.name, {}
                     ).items()
@@ -325,6 +432,7 @@ def _results(comparison, found, missing, cells, started):
             for cell in cells
         ],
         "memory": comparison.memory,
+        "memory_plaintext": comparison.plaintext,
     }
 
 
@@ -377,7 +485,12 @@ def main():
         help="only this server; may be repeated",
     )
     options = parser.parse_args()
-    cells = [cell for cell in CELLS if not options.cell or cell.name in options.cell]
+    cells = [
+        cell
+        for cell in CELLS
+        if (cell.name in options.cell if options.cell else
+            cell.in_quick or not options.quick)
+    ]
     results = _compare(QUICK if options.quick else FULL, cells, options.only)
     shutil.rmtree(_OUTPUT, ignore_errors=True)
     os.makedirs(_OUTPUT)

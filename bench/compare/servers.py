@@ -33,7 +33,7 @@ def tool(name):
     return os.path.join(BUILD, "bench", name)
 
 
-def _connections():
+def most_connections():
     """How many clients a server of two descriptors per client may have."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 2 - 200
 
@@ -195,6 +195,7 @@ class Server:
 
 class Tlspost(Server):
     name = "tlspost"
+    engine = "io_uring"
     _program = os.path.join(BUILD, "proxy", "tlspost")
 
     def command(self):
@@ -207,6 +208,7 @@ class Tlspost(Server):
             "--tls_cert_file=" + self.certificate.cert,
             "--tls_key_file=" + self.certificate.key,
             "--workers=1",
+            "--io_engine=" + self.engine,
             "--max_connections=100000",
             "--peername_lookup=no",
             "--log_file=" + os.path.join(self.folder, "log"),
@@ -227,6 +229,24 @@ class Tlspost(Server):
             check=False,
         )
         return done.stdout.strip() or "unknown"
+
+
+class TlspostEpoll(Tlspost):
+    """The engine for where io_uring is not to be had."""
+
+    name = "tlspost, epoll"
+
+    def command(self):
+        return super().command() + ["--io_engine=epoll"]
+
+    @classmethod
+    def version(cls):
+        done = subprocess.run(
+            [cls._program, "--help"], capture_output=True, text=True, check=False
+        )
+        if "--io_engine" not in done.stdout:
+            raise util.Skip("this build has one engine only")
+        return super().version()
 
 
 class TlspostImplicit(Tlspost):
@@ -336,7 +356,7 @@ class Nginx(Server):
                 cert=self.certificate.cert,
                 key=self.certificate.key,
                 port=self.port,
-                connections=2 * _connections(),
+                connections=2 * most_connections(),
             ),
         )
 
@@ -386,7 +406,7 @@ class Haproxy(Server):
                 port=self.port,
                 both=self.certificate.both,
                 sink=self.sink.port,
-                connections=_connections(),
+                connections=most_connections(),
             ),
         )
         return [self.tree().path("usr/sbin/haproxy"), "-db", "-f", path]
@@ -539,7 +559,15 @@ class PostfixFilter(Server):
         return postfix.locate().version()
 
 
-ALL = (Tlspost, TlspostImplicit, Nginx, Haproxy, Stunnel, PostfixFilter)
+ALL = (
+    Tlspost,
+    TlspostImplicit,
+    TlspostEpoll,
+    Nginx,
+    Haproxy,
+    Stunnel,
+    PostfixFilter,
+)
 
 
 def remove(folder):

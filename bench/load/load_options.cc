@@ -71,6 +71,10 @@ void DescribePace(LoadOptions& options, cli::OptionTable& table) {
                   "clients come.");
   table.AddDuration("ramp", &options.ramp, 1h,
                     "Time over which the clients start.");
+  table.AddDuration("warm-up", &options.warm_up, 1h,
+                    "What has ended by then is in no figure, but for errors "
+                    "and --verify: connects and handshakes of a test of "
+                    "messages, caches that fill. Counts towards --duration.");
   table.AddDuration("duration", &options.duration, 24h,
                     "Begin nothing new after this time. Without it and without "
                     "--count and --sessions: 10s.");
@@ -156,6 +160,11 @@ absl::Status Settle(LoadOptions& options) {
     return absl::InvalidArgumentError(
         "--rate is of messages, and --messages=0 sends none; use "
         "--session-rate");
+  }
+  if (options.duration > io::Duration(0) &&
+      options.warm_up >= options.duration) {
+    return absl::InvalidArgumentError(
+        "--warm-up leaves nothing of --duration to be measured");
   }
   if (options.threads > options.clients) options.threads = options.clients;
   if (options.verify.empty()) return absl::OkStatus();

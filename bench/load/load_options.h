@@ -37,6 +37,7 @@ struct LoadOptions {
   double rate = 0;
   Arrivals arrivals = Arrivals::kUniform;
   io::Duration ramp{};
+  io::Duration warm_up{};
   io::Duration duration{};
   int64_t count = 0;
   int64_t sessions = 0;

@@ -63,6 +63,10 @@ class LoadSession {
   void Compose();
   Task<absl::Status> SayEnvelope();
   Task<absl::Status> SayEnvelopeAtOnce();
+  Task<absl::Status> SayChunkedMailAtOnce();
+  Task<absl::Status> HearEnvelope();
+  std::string EnvelopeGroup() const;
+  size_t AppendChunk(size_t begin, std::string& wire) const;
   void HearRecipient(size_t index);
   Task<absl::Status> SayData();
   Task<absl::Status> SendContent();

@@ -58,7 +58,10 @@ Task<absl::Status> LoadSession::SendMessages() {
 Task<absl::Status> LoadSession::SendMessage(io::Time due) {
   Compose();
   absl::Status told;
-  if (options_.pipelining && server_pipelines_) {
+  const bool pipelining = options_.pipelining && server_pipelines_;
+  if (pipelining && options_.bdat && message_.octets() <= kOnePieceOctets) {
+    told = co_await SayChunkedMailAtOnce();
+  } else if (pipelining) {
     told = co_await SayEnvelopeAtOnce();
   } else {
     told = co_await SayEnvelope();
@@ -120,13 +123,17 @@ Task<absl::Status> LoadSession::SayEnvelope() {
   co_return said;
 }
 
-Task<absl::Status> LoadSession::SayEnvelopeAtOnce() {
+std::string LoadSession::EnvelopeGroup() const {
   std::string group = absl::StrFormat("MAIL FROM:<%s>\r\n", sender_);
   for (const std::string& recipient : recipients_) {
     group += absl::StrFormat("RCPT TO:<%s>\r\n", recipient);
   }
-  if (!options_.bdat) group += "DATA\r\n";
-  CO_TRY(co_await Ask(Phase::kMail, group));
+  return group;
+}
+
+// The replies to MAIL and each RCPT of what was sent at once.
+Task<absl::Status> LoadSession::HearEnvelope() {
+  CO_TRY(co_await Hear(Phase::kMail));
   in_transaction_ = Positive();
   if (!in_transaction_) CO_TRY(Refused(Phase::kMail));
   for (size_t i = 0; i < recipients_.size(); ++i) {
@@ -134,6 +141,15 @@ Task<absl::Status> LoadSession::SayEnvelopeAtOnce() {
     HearRecipient(i);
     if (code() == 421) co_return absl::UnavailableError("421");
   }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> LoadSession::SayEnvelopeAtOnce() {
+  std::string group = EnvelopeGroup();
+  if (!options_.bdat) group += "DATA\r\n";
+  asked_ = NowExactly();
+  CO_TRY(co_await Write(Phase::kMail, group, std::string_view()));
+  CO_TRY(co_await HearEnvelope());
   if (options_.bdat) {
     may_send_content_ = !accepted_recipients_.empty();
     co_return absl::OkStatus();
@@ -144,6 +160,29 @@ Task<absl::Status> LoadSession::SayEnvelopeAtOnce() {
   // RFC 2920 section 3.1: a server may say 354 with no recipient left, and
   // then waits for the end of an empty message.
   if (accepted_recipients_.empty()) message_ = OutgoingMessage();
+  co_return absl::OkStatus();
+}
+
+// The whole mail in one write: BDAT may follow its envelope at once (RFC 3030
+// section 4.2). A chunk behind a refused envelope is refused as well.
+Task<absl::Status> LoadSession::SayChunkedMailAtOnce() {
+  wire_ = EnvelopeGroup();
+  size_t chunks = 0;
+  for (size_t at = 0; at < message_.octets(); ++chunks) {
+    at += AppendChunk(at, wire_);
+  }
+  asked_ = NowExactly();
+  // From here on, without a reply, nobody knows.
+  outcome_ = verify::Outcome::kUnsure;
+  CO_TRY(co_await Write(Phase::kMail, wire_, std::string_view()));
+  CO_TRY(co_await HearEnvelope());
+  const bool refused = accepted_recipients_.empty();
+  for (size_t i = 1; i <= chunks; ++i) {
+    const Phase phase = i == chunks ? Phase::kContent : Phase::kData;
+    CO_TRY(co_await Hear(phase));
+    if (i == chunks) HearEnd();
+    if (!Positive() && !refused) CO_TRY(Refused(phase));
+  }
   co_return absl::OkStatus();
 }
 
@@ -183,27 +222,31 @@ Task<absl::Status> LoadSession::SendContent() {
   co_return absl::OkStatus();
 }
 
+// Appends the BDAT of the chunk that begins at `begin`; returns its octets.
+size_t LoadSession::AppendChunk(size_t begin, std::string& wire) const {
+  const size_t left = message_.octets() - begin;
+  const auto most = static_cast<size_t>(options_.chunk_size);
+  const size_t count = most > 0 ? std::min(left, most) : left;
+  const char* const last = count == left ? " LAST" : "";
+  wire += absl::StrFormat("BDAT %d%s\r\n", count, last);
+  AppendPiece(message_, begin, count, wire);
+  return count;
+}
+
 Task<absl::Status> LoadSession::SendChunks() {
   const size_t all = message_.octets();
-  const auto most = static_cast<size_t>(options_.chunk_size);
   const io::Time begin = NowExactly();
   for (size_t at = 0; at < all;) {
-    size_t count = all - at;
-    if (most > 0) count = std::min(count, most);
-    const bool last = at + count == all;
-    wire_ = absl::StrFormat("BDAT %d%s\r\n", count, last ? " LAST" : "");
-    AppendPiece(message_, at, count, wire_);
-    if (last) {
-      outcome_ = verify::Outcome::kUnsure;
-      asked_ = begin;
-    }
+    wire_.clear();
+    at += AppendChunk(at, wire_);
+    const bool last = at == all;
+    if (last) outcome_ = verify::Outcome::kUnsure;
+    asked_ = last ? begin : NowExactly();
     const Phase phase = last ? Phase::kContent : Phase::kData;
-    if (!last) asked_ = NowExactly();
     CO_TRY(co_await Write(phase, wire_, std::string_view()));
     CO_TRY(co_await Hear(phase));
     if (last) HearEnd();
     if (!Positive()) co_return Refused(phase);
-    at += count;
   }
   co_return absl::OkStatus();
 }

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "bench/measure/clock.h"
-#include "common/io/uring.h"
+#include "common/io/engine.h"
 
 namespace tlspost::load {
 namespace {
@@ -28,6 +28,7 @@ class LoadWorker::Clients {
         budget_(worker.budget_),
         index_(worker.index_),
         loop_(loop),
+        results_(worker.results_),
         services_{loop, plan_, budget_, worker.results_, std::move(tls)},
         tasks_(loop) {}
 
@@ -44,6 +45,7 @@ class LoadWorker::Clients {
     for (int64_t i = index_; i < options.clients; i += options.threads) {
       tasks_.Spawn(RunClient(i));
     }
+    if (options.warm_up > io::Duration(0)) tasks_.Spawn(WarmUp());
     tasks_.Spawn(Watch());
   }
 
@@ -92,6 +94,12 @@ class LoadWorker::Clients {
     }
   }
 
+  Task<void> WarmUp() {
+    const io::Time end = loop_.Now() + plan_.options.warm_up;
+    co_await io::SleepOp(loop_, end);
+    results_.StartOver();
+  }
+
   // Ends the loop when all clients have ended.
   Task<void> Watch() {
     while (running_ > 0) {
@@ -106,6 +114,7 @@ class LoadWorker::Clients {
   Budget& budget_;
   const int64_t index_;
   io::Loop& loop_;
+  Results& results_;
   SessionServices services_;
   std::unique_ptr<Pacer> pacer_;  // null: a closed loop
   int64_t running_ = 0;
@@ -132,9 +141,9 @@ absl::StatusOr<std::unique_ptr<io::Loop>> LoadWorker::MakeLoop() const {
        i += step) {
     sources.push_back(plan_.sources[i]);
   }
-  io::UringOptions options;
+  io::LoopOptions options;
   options.connect_from = sources;
-  return io::CreateUringLoop(options);
+  return io::CreateLoop(io::EngineChoice::kAuto, options);
 }
 
 absl::StatusOr<std::shared_ptr<tls::TlsContext>> LoadWorker::MakeTls() const {

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <functional>
@@ -95,7 +96,8 @@ class LoadRun {
     }
     Watch();
     for (std::thread& thread : threads_) thread.join();
-    seconds_ = Seconds(measure::NowExactly() - begin_);
+    const io::Duration took = measure::NowExactly() - begin_;
+    seconds_ = Seconds(std::max(took - plan_.options.warm_up, io::Duration(0)));
     for (const auto& worker : workers_) results_.Merge(worker->results());
     return failure_;
   }

@@ -31,6 +31,11 @@ void Results::Merge(const Results& other) {
   sent.insert(sent.end(), other.sent.begin(), other.sent.end());
 }
 
+void Results::StartOver() {
+  phases_ = {};
+  sessions = messages = octets = handshakes = resumed = 0;
+}
+
 uint64_t Results::error_count() const {
   uint64_t count = 0;
   for (const auto& [kind, error] : errors_) count += error.count;

@@ -35,6 +35,8 @@ class Results {
   // what became of the connection ("handshake failed").
   void Failed(const std::string& kind, std::string_view example);
   void Merge(const Results& other);
+  // Forgets all that was counted, but for errors and what is to be verified.
+  void StartOver();
 
   const measure::Histogram& phase(Phase phase) const {
     return phases_[static_cast<size_t>(phase)];

@@ -24,7 +24,7 @@ bool ParseLedgerQuestion(std::string_view question, uint64_t* run) {
 
 }  // namespace
 
-absl::Status ControlServer::Listen(const io::Endpoint& endpoint) {
+absl::Status SinkControlServer::Listen(const io::Endpoint& endpoint) {
   auto listener = loop_.Listen(endpoint, io::ListenOptions());
   if (!listener.ok()) return listener.status();
   listener_ = *std::move(listener);
@@ -32,7 +32,7 @@ absl::Status ControlServer::Listen(const io::Endpoint& endpoint) {
   return absl::OkStatus();
 }
 
-Task<void> ControlServer::AcceptAll() {
+Task<void> SinkControlServer::AcceptAll() {
   while (true) {
     auto accepted = co_await listener_->Accept();
     if (!accepted.ok()) co_return;
@@ -40,12 +40,12 @@ Task<void> ControlServer::AcceptAll() {
   }
 }
 
-Task<void> ControlServer::Serve(std::unique_ptr<io::Stream> stream) {
+Task<void> SinkControlServer::Serve(std::unique_ptr<io::Stream> stream) {
   const absl::Status end = co_await Answer(*stream);
   static_cast<void>(end);  // who asks may go as they like
 }
 
-Task<absl::Status> ControlServer::Answer(io::Stream& stream) {
+Task<absl::Status> SinkControlServer::Answer(io::Stream& stream) {
   std::string question;
   while (!question.ends_with('\n')) {
     const io::Time deadline = loop_.Now() + kPatience;
@@ -70,7 +70,8 @@ Task<absl::Status> ControlServer::Answer(io::Stream& stream) {
   co_return written;
 }
 
-Task<absl::Status> ControlServer::WritePage(io::Stream& stream, uint64_t run) {
+Task<absl::Status> SinkControlServer::WritePage(io::Stream& stream,
+                                                uint64_t run) {
   const verify::LedgerPage page = ledger_.PageOf(run);
   std::string piece;
   for (const verify::LedgerEntry& entry : page.entries) {

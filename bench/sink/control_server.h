@@ -1,4 +1,4 @@
-// ControlServer: answers one question per connection about a sink.
+// SinkControlServer: answers one question per connection about a sink.
 //
 //   LEDGER RUN\n   the page of that run (16 hex digits), see verify/ledger.h
 //   STATS\n        the counts, "NAME NUMBER" per line
@@ -23,15 +23,15 @@
 
 namespace tlspost {
 
-class ControlServer {
+class SinkControlServer {
  public:
   // Time that a connection may take to ask, and to take each piece of the
   // answer.
   static constexpr io::Duration kPatience = std::chrono::seconds(10);
 
   // `ledger` outlives it.
-  ControlServer(io::Loop& loop, const verify::Ledger& ledger,
-                std::function<std::string()> counts)
+  SinkControlServer(io::Loop& loop, const verify::Ledger& ledger,
+                    std::function<std::string()> counts)
       : loop_(loop),
         ledger_(ledger),
         counts_(std::move(counts)),

@@ -19,7 +19,7 @@
 #include "bench/verify/ledger.h"
 #include "common/base/status.h"
 #include "common/io/endpoint.h"
-#include "common/io/uring.h"
+#include "common/io/engine.h"
 #include "proxy/signals.h"
 
 namespace tlspost {
@@ -89,9 +89,9 @@ class Sink {
   };
 
   void RunWorker(bool first) {
-    io::UringOptions ring;
-    ring.receive_buffers = 4096;  // bulk comes faster than it is looked at
-    auto loop = io::CreateUringLoop(ring);
+    io::LoopOptions options;
+    options.receive_buffers = 4096;  // bulk comes faster than it is looked at
+    auto loop = io::CreateLoop(io::EngineChoice::kAuto, options);
     if (!loop.ok()) return Failed(loop.status());
     SinkWorker worker(**loop, options_, faults_,
                       control_.has_value() ? &ledger_ : nullptr, counts_);

@@ -73,7 +73,7 @@ absl::Status SinkWorker::Listen(const io::Endpoint& endpoint) {
 }
 
 absl::Status SinkWorker::ListenForControl(const io::Endpoint& endpoint) {
-  control_ = std::make_unique<ControlServer>(
+  control_ = std::make_unique<SinkControlServer>(
       loop_, *ledger_, [this] { return FormatCounts(counts_); });
   return control_->Listen(endpoint);
 }

@@ -56,7 +56,7 @@ class SinkWorker {
   verify::Ledger* const ledger_;
   SinkCounts& counts_;
   SinkMta sink_;
-  std::unique_ptr<ControlServer> control_;
+  std::unique_ptr<SinkControlServer> control_;
   bool stopping_ = false;
   io::TaskGroup tasks_;
 };

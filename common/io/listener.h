@@ -6,6 +6,7 @@
 #ifndef TLSPOST_COMMON_IO_LISTENER_H_
 #define TLSPOST_COMMON_IO_LISTENER_H_
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <utility>
@@ -48,13 +49,18 @@ class Listener {
 
   AcceptOp Accept() { return AcceptOp(loop_, *this); }
 
-  // Accepts no more; a waiting Accept completes with Cancelled once those
-  // already accepted were handed out.
-  void Close() {
+  // What becomes of connections that the kernel has made and nobody has
+  // accepted yet.
+  enum class Queue : uint8_t {
+    kHandOut,  // Accept gives them, too; closing the socket would reset them
+    kLeave,    // another descriptor of the same socket is there for them
+  };
+  // Listens no more. Accept goes on to give what was accepted before, and what
+  // `queue` says; then it gives Cancelled.
+  void Close(Queue queue = Queue::kHandOut) {
     if (closed_) return;
     closed_ = true;
-    DoClose();
-    if (waiter_ != nullptr) Complete(absl::CancelledError("listener closed"));
+    DoClose(queue);
   }
 
   // The bound endpoint, with the port the kernel chose.
@@ -70,11 +76,21 @@ class Listener {
   }
   Loop& loop() const { return loop_; }
   bool closed() const { return closed_; }
+  // Behind DoClose: the last one was delivered.
+  void Ended() {
+    ended_ = true;
+    if (waiter_ != nullptr) Complete(absl::CancelledError("listener closed"));
+  }
 
   // --- what a loop implements ---
   // Accept until DoClose; called again after an error was delivered.
   virtual void StartAccepting() = 0;
-  virtual void DoClose() = 0;
+  // Deliver what `queue` says, then say Ended; now or later.
+  virtual void DoClose(Queue queue) = 0;
+
+  // Clients that come while the kernel's queue is emptied are in it as well;
+  // there is an end to that.
+  static constexpr int kMostHandedOut = 65536;
 
  private:
   friend class AcceptOp;
@@ -88,8 +104,8 @@ class Listener {
       accepted_.pop_front();
       return Complete(std::move(first));
     }
-    if (closed_) return Complete(absl::CancelledError("listener closed"));
-    StartAccepting();
+    if (ended_) return Complete(absl::CancelledError("listener closed"));
+    if (!closed_) StartAccepting();
   }
 
   void Complete(absl::StatusOr<std::unique_ptr<Stream>> result) {
@@ -102,6 +118,7 @@ class Listener {
   AcceptOp* waiter_ = nullptr;
   std::deque<absl::StatusOr<std::unique_ptr<Stream>>> accepted_;
   bool closed_ = false;
+  bool ended_ = false;
 };
 
 inline void AcceptOp::Begin() { listener_.StartAccept(*this); }

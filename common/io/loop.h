@@ -2,17 +2,19 @@
 //
 // Time, randomness, the network and the order in which coroutines run come
 // only through a Loop, so that a session, a pool or a whole worker runs the
-// same over io_uring (UringLoop), in the simulation (tests/sim), and over any
-// readiness loop that implements these few virtual calls.
+// same over io_uring (UringLoop), over epoll (EpollLoop) and in the simulation
+// (tests/sim).
 //
 // A loop belongs to one thread. Work proceeds in turns: completions are
-// collected, deadlines fire, then what became ready runs. Now() is constant
-// within a turn. Nothing completes inline: an operation always comes back
-// through the ready list, so the order has the same properties everywhere.
+// collected, deadlines fire, then what became ready runs, then a little of what
+// was deferred. Now() is constant within a turn. Nothing completes inline: an
+// operation always comes back through the ready list, so the order has the
+// same properties everywhere.
 
 #ifndef TLSPOST_COMMON_IO_LOOP_H_
 #define TLSPOST_COMMON_IO_LOOP_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -44,6 +46,8 @@ struct ListenOptions {
   int backlog = 4096;
   // Several loops bind the same address and the kernel spreads the clients.
   bool reuse_port = true;
+  // A listening socket to take over instead of binding one; -1: there is none.
+  int socket = -1;
 };
 
 class Loop {
@@ -72,6 +76,19 @@ class Loop {
   void Post(Runnable& runnable) {
     if (!runnable.ListNode<Runnable>::linked()) ready_.PushBack(runnable);
   }
+  // For work that takes long by itself, as a step of a handshake does: it runs
+  // when everything that was ready has had its turn, first come, first served,
+  // and only as much of it in one turn as kDeferredBudget allows.
+  void Defer(Runnable& runnable) {
+    if (!runnable.ListNode<Runnable>::linked()) deferred_.PushBack(runnable);
+  }
+  // No deferred work begins after so much of a turn was spent on it; what has
+  // begun is not interrupted. At least one piece runs in each turn.
+  static constexpr Duration kDeferredBudget = std::chrono::milliseconds(1);
+  bool has_deferred() const { return !deferred_.empty(); }
+  // Pieces of deferred work that have run.
+  int64_t deferred_runs() const { return deferred_runs_; }
+
   // Like Post, from any thread; `work` runs on the loop's thread.
   virtual void PostRemote(std::function<void()> work) = 0;
 
@@ -94,6 +111,21 @@ class Loop {
   }
   TimerWheel& wheel() { return wheel_; }
   IntrusiveList<Runnable>& ready() { return ready_; }
+  // Whether a turn must not wait for anything to happen.
+  bool has_work() const { return !ready_.empty() || has_deferred(); }
+  void RunOneDeferred() {
+    ++deferred_runs_;
+    deferred_.PopFront().Run();
+  }
+  // Every turn's last part; `clock` says what time it is now.
+  template <typename Clock>
+  void RunDeferred(Clock clock) {
+    if (!has_deferred()) return;
+    const Time end = clock() + kDeferredBudget;
+    do {
+      RunOneDeferred();
+    } while (has_deferred() && clock() < end);
+  }
   bool stopped() const { return stopped_; }
 
  private:
@@ -101,6 +133,8 @@ class Loop {
   BlockPool blocks_;
   TimerWheel wheel_;
   IntrusiveList<Runnable> ready_;
+  IntrusiveList<Runnable> deferred_;
+  int64_t deferred_runs_ = 0;
   bool stopped_ = false;
 };
 

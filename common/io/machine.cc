@@ -125,6 +125,28 @@ std::optional<int64_t> ReadSysctl(std::string_view name) {
 ResourceLimit OpenFilesLimit() { return LimitOf(RLIMIT_NOFILE); }
 ResourceLimit LockedMemoryLimit() { return LimitOf(RLIMIT_MEMLOCK); }
 
+ProcessGuards LookAtGuards() {
+  constexpr int kFilterMode = 2;    // of seccomp(2)
+  constexpr int kCapSysAdmin = 21;  // of capabilities(7)
+  ProcessGuards guards;
+  std::ifstream file("/proc/self/status");
+  std::string name;
+  std::string value;
+  while (file >> name && std::getline(file, value)) {
+    std::istringstream words(value);
+    if (name == "Seccomp:") {
+      int mode = 0;
+      words >> mode;
+      guards.has_seccomp_filter = mode == kFilterMode;
+    } else if (name == "CapEff:") {
+      uint64_t effective = 0;
+      words >> std::hex >> effective;
+      guards.is_administrator = ((effective >> kCapSysAdmin) & 1) != 0;
+    }
+  }
+  return guards;
+}
+
 std::optional<PortOwner> FindListener(const Endpoint& endpoint) {
   std::set<std::string> sockets;
   AddListeners("/proc/net/tcp", endpoint.port(), sockets);

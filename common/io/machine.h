@@ -38,6 +38,13 @@ struct ResourceLimit {
 ResourceLimit OpenFilesLimit();
 ResourceLimit LockedMemoryLimit();  // in bytes
 
+// What stands between this process and a system call (/proc/self/status).
+struct ProcessGuards {
+  bool has_seccomp_filter = false;
+  bool is_administrator = false;  // CAP_SYS_ADMIN
+};
+ProcessGuards LookAtGuards();
+
 struct PortOwner {
   int process = 0;               // 0: of a process that we may not look at
   std::string name;              // of the program; empty with process 0

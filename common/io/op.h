@@ -61,6 +61,18 @@ class SleepOp final : public Op {
   void OnDeadline() override { Finish(); }
 };
 
+// co_await DeferOp(loop): goes on when those who wait for less have had their
+// turn (Loop::Defer). Ahead of work that takes long by itself.
+class DeferOp final : public Op {
+ public:
+  explicit DeferOp(Loop& loop) : Op(loop, kNever) {}
+  void await_resume() const {}
+
+ private:
+  void Begin() override { loop().Defer(*this); }
+  void OnDeadline() override {}
+};
+
 }  // namespace tlspost::io
 
 #endif  // TLSPOST_COMMON_IO_OP_H_

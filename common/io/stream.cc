@@ -3,12 +3,38 @@
 #include "common/io/stream.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
 #include "common/base/status.h"
 
 namespace tlspost::io {
+namespace {
+
+// Inboxes that are in nobody's use, with their memory: one is needed whenever
+// more arrives at once than is read at once. A thread keeps so many.
+constexpr size_t kMaxSpareInboxes = 64;
+thread_local std::vector<std::vector<Chunk>> spare_inboxes;
+
+// `inbox` is empty and has no memory.
+void Prepare(std::vector<Chunk>& inbox) {
+  if (spare_inboxes.empty()) return;
+  inbox = std::move(spare_inboxes.back());
+  spare_inboxes.pop_back();
+}
+
+// Drops what is in `inbox`, and its memory.
+void GiveUp(std::vector<Chunk>& inbox) {
+  inbox.clear();
+  const bool is_kept =
+      inbox.capacity() > 0 && spare_inboxes.size() < kMaxSpareInboxes;
+  if (is_kept) spare_inboxes.push_back(std::move(inbox));
+  inbox = std::vector<Chunk>();
+}
+
+}  // namespace
 
 // --- ReadOp ---------------------------------------------------------------
 
@@ -84,7 +110,7 @@ void Stream::StartRead(ReadOp& op) {
 Chunk Stream::TakeFirst() {
   Chunk chunk = std::move(inbox_.front());
   inbox_.erase(inbox_.begin());
-  if (inbox_.empty()) std::vector<Chunk>().swap(inbox_);
+  if (inbox_.empty()) GiveUp(inbox_);
   inbox_octets_ -= chunk.size();
   return chunk;
 }
@@ -98,6 +124,7 @@ void Stream::PutBack(Chunk chunk) {
   TLSPOST_REQUIRE(reader_ == nullptr);
   if (closed_ || chunk.empty()) return;
   inbox_octets_ += chunk.size();
+  if (inbox_.capacity() == 0) Prepare(inbox_);
   inbox_.insert(inbox_.begin(), std::move(chunk));
   if (InboxIsFull()) SetWantsInput(false);
 }
@@ -119,6 +146,7 @@ void Stream::Deliver(Chunk chunk) {
     return;
   }
   inbox_octets_ += chunk.size();
+  if (inbox_.capacity() == 0) Prepare(inbox_);
   inbox_.push_back(std::move(chunk));
   if (InboxIsFull()) SetWantsInput(false);
 }
@@ -135,7 +163,7 @@ void Stream::DeliverEnd(absl::Status reason) {
 
 size_t Stream::DiscardInput() {
   TLSPOST_REQUIRE(reader_ == nullptr);
-  std::vector<Chunk>().swap(inbox_);
+  GiveUp(inbox_);
   return std::exchange(inbox_octets_, 0);
 }
 
@@ -173,7 +201,7 @@ void Stream::Close() {
   if (closed_) return;
   closed_ = true;
   wants_input_ = false;
-  std::vector<Chunk>().swap(inbox_);
+  GiveUp(inbox_);
   inbox_octets_ = 0;
   CancelRead(absl::CancelledError("closed here"));
   if (writer_ != nullptr) {

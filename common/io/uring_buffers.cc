@@ -5,9 +5,9 @@
 #include <sys/mman.h>
 
 #include <bit>
-#include <cstring>
+#include <cerrno>
+#include <cstdint>
 
-#include "absl/strings/str_format.h"
 #include "common/base/check.h"
 
 namespace tlspost::io {
@@ -26,36 +26,29 @@ UringBuffers::~UringBuffers() {
   if (memory_ != nullptr) munmap(memory_, memory_bytes_);
 }
 
-absl::Status UringBuffers::Register(io_uring& ring, unsigned count) {
+int UringBuffers::Register(io_uring& ring, unsigned count) {
   TLSPOST_REQUIRE(std::has_single_bit(count) && count <= 32768);
   count_ = count;
   entries_bytes_ = count * sizeof(io_uring_buf);
   memory_bytes_ = count * kBufferSize;
   entries_ = static_cast<io_uring_buf_ring*>(MapMemory(entries_bytes_));
   memory_ = static_cast<char*>(MapMemory(memory_bytes_));
-  if (entries_ == nullptr || memory_ == nullptr) {
-    return absl::ResourceExhaustedError(absl::StrFormat(
-        "no memory for %d receive buffers of %d octets", count, kBufferSize));
-  }
+  // Not ENOMEM, which would be said of locked memory.
+  if (entries_ == nullptr || memory_ == nullptr) return ENOBUFS;
   io_uring_buf_reg registration = {};
   registration.ring_addr = reinterpret_cast<uintptr_t>(entries_);
   registration.ring_entries = count;
   registration.bgid = kGroup;
   const int error = io_uring_register_buf_ring(&ring, &registration, 0);
-  if (error < 0) {
-    return absl::FailedPreconditionError(
-        absl::StrFormat("io_uring buffer ring: %s; raise the memlock limit "
-                        "(ulimit -l, LimitMEMLOCK=) or use a kernel of 6.1 or "
-                        "newer",
-                        strerror(-error)));
-  }
+  if (error < 0) return -error;
+  is_registered_ = true;
   io_uring_buf_ring_init(entries_);
   for (unsigned id = 0; id < count; ++id) Add(id);
-  return absl::OkStatus();
+  return 0;
 }
 
 void UringBuffers::Unregister(io_uring& ring) {
-  if (entries_ != nullptr) io_uring_unregister_buf_ring(&ring, kGroup);
+  if (is_registered_) io_uring_unregister_buf_ring(&ring, kGroup);
 }
 
 void UringBuffers::Add(unsigned id) {

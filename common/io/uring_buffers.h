@@ -12,7 +12,6 @@
 
 #include <cstddef>
 
-#include "absl/status/status.h"
 #include "common/io/chunk.h"
 
 namespace tlspost::io {
@@ -25,8 +24,8 @@ class UringBuffers final : public BlockOwner {
   UringBuffers() = default;
   ~UringBuffers();
 
-  // `count` is a power of two.
-  absl::Status Register(io_uring& ring, unsigned count);
+  // `count` is a power of two. 0, or the error (errno).
+  int Register(io_uring& ring, unsigned count);
   void Unregister(io_uring& ring);
 
   // The chunk that the kernel filled: buffer `id` with `size` octets.
@@ -45,6 +44,7 @@ class UringBuffers final : public BlockOwner {
   size_t entries_bytes_ = 0;
   char* memory_ = nullptr;
   size_t memory_bytes_ = 0;
+  bool is_registered_ = false;
   unsigned count_ = 0;
   unsigned free_ = 0;
 };

@@ -1,4 +1,5 @@
-// UringLoop: turns over one io_uring. Private to common/io.
+// UringLoop: one io_uring under the turns of a KernelLoop. Private to
+// common/io.
 //
 // Everything a worker submits in one turn enters the kernel with one call,
 // which also waits for the next completion or the next deadline.
@@ -9,13 +10,10 @@
 #include <liburing.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <mutex>
-#include <vector>
+#include <optional>
 
-#include "common/io/loop.h"
-#include "common/io/uring.h"
+#include "common/io/kernel_loop.h"
 #include "common/io/uring_buffers.h"
 
 namespace tlspost::io {
@@ -33,17 +31,13 @@ class Completion {
   ~Completion() = default;
 };
 
-class UringLoop final : public Loop {
+class UringLoop final : public KernelLoop {
  public:
-  UringLoop();
+  explicit UringLoop(const LoopOptions& options);
   ~UringLoop() override;
 
-  absl::Status Init(const UringOptions& options);
+  absl::Status Init(const LoopOptions& options);
 
-  void Run() override;
-  WallTime WallNow() const override { return std::chrono::system_clock::now(); }
-  uint64_t Random() override;
-  void PostRemote(std::function<void()> work) override;
   absl::StatusOr<std::unique_ptr<Listener>> Listen(
       const Endpoint& endpoint, const ListenOptions& options) override;
   void StartConnect(ConnectOp& op) override;
@@ -65,27 +59,20 @@ class UringLoop final : public Loop {
   class Connecting;
   class Wakeup;
 
-  void WaitForCompletions();
-  void HandleCompletions();
-  void RunReady();
-  void FeedStarved();
-  void RunRemoteWork();
-  void SetTimeFromClock();
-  // Binds `fd` to the next address that connections come from; 0 or errno.
-  int BindToSource(int fd);
+  void Wait(std::optional<Duration> most) override;
+  void HandleEvents() override;
+  // Receives again for those who had no buffer.
+  void EndTurn() override;
+  // Makes the ring the calling thread's, for good.
+  void TakeOver();
 
   io_uring ring_ = {};
   bool ring_open_ = false;
+  bool taken_over_ = false;
   UringBuffers buffers_;
   IntrusiveList<UringSocket> starved_;
   int64_t open_sockets_ = 0;
-  uint64_t random_state_;
-  std::vector<Endpoint> connect_from_;
-  size_t next_source_ = 0;
-
   std::unique_ptr<Wakeup> wakeup_;
-  std::mutex remote_mutex_;
-  std::vector<std::function<void()>> remote_work_;  // guarded by remote_mutex_
 };
 
 }  // namespace tlspost::io

@@ -2,7 +2,8 @@
 
 #include "common/io/uring_socket.h"
 
-#include <netinet/tcp.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,31 +16,6 @@
 #include "common/base/check.h"
 
 namespace tlspost::io {
-namespace {
-
-absl::Status PeerError(int error) {
-  return absl::UnavailableError(strerror(error));
-}
-
-Endpoint EndpointBy(int (*ask)(int, sockaddr*, socklen_t*), int fd) {
-  sockaddr_storage storage = {};
-  socklen_t length = sizeof(storage);
-  if (ask(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) {
-    return Endpoint();
-  }
-  return Endpoint::FromSockaddr(reinterpret_cast<sockaddr*>(&storage), length);
-}
-
-// Replies are small and written whole: waiting for more to send only delays.
-void DisableNagle(int fd) {
-  const int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
-
-}  // namespace
-
-Endpoint LocalEndpoint(int fd) { return EndpointBy(getsockname, fd); }
-Endpoint PeerEndpoint(int fd) { return EndpointBy(getpeername, fd); }
 
 // --- UringSocket ----------------------------------------------------------
 
@@ -183,6 +159,18 @@ class UringListener::Accepting final : public Completion {
                                    SOCK_CLOEXEC);
   }
 
+  // Gives the listener what `queue` says, and then its end.
+  void Close(Listener::Queue queue) {
+    closing_ = true;
+    queue_ = queue;
+    if (armed_) {
+      loop_.Cancel(this);
+    } else {
+      End();
+    }
+  }
+
+  // There is no listener any more.
   void Abandon() {
     listener_ = nullptr;
     if (armed_) {
@@ -193,13 +181,15 @@ class UringListener::Accepting final : public Completion {
   }
 
  private:
-  ~Accepting() { close(fd_); }
+  ~Accepting() {
+    if (fd_ >= 0) close(fd_);
+  }
 
   void OnCompletion(int result, uint32_t flags) override {
     if ((flags & IORING_CQE_F_MORE) == 0) armed_ = false;
     if (result >= 0) {
       HandOut(result);
-    } else if (listener_ != nullptr && result != -ECANCELED &&
+    } else if (listener_ != nullptr && !closing_ && result != -ECANCELED &&
                result != -ECONNABORTED) {
       listener_->Deliver(absl::ResourceExhaustedError(
           absl::StrFormat("accept: %s", strerror(-result))));
@@ -208,8 +198,29 @@ class UringListener::Accepting final : public Completion {
     if (armed_) return;
     if (listener_ == nullptr) {
       delete this;
-    } else if (!listener_->closed()) {
+    } else if (closing_) {
+      End();
+    } else {
       Start();
+    }
+  }
+
+  void End() {
+    if (fd_ < 0) return;
+    if (queue_ == Listener::Queue::kHandOut) EmptyQueue();
+    close(fd_);
+    fd_ = -1;
+    listener_->Ended();
+  }
+
+  // Nobody else accepts here, so what poll has seen is there.
+  void EmptyQueue() {
+    for (int i = 0; i < kMostHandedOut; ++i) {
+      pollfd waiting = {.fd = fd_, .events = POLLIN, .revents = 0};
+      if (poll(&waiting, 1, /*timeout=*/0) <= 0) return;
+      const int fd = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+      if (fd < 0) return;
+      HandOut(fd);
     }
   }
 
@@ -230,29 +241,27 @@ class UringListener::Accepting final : public Completion {
   }
 
   UringLoop& loop_;
-  const int fd_;
+  int fd_;  // -1: closed
   UringListener* listener_;
   bool armed_ = false;
+  bool closing_ = false;
+  Listener::Queue queue_ = Listener::Queue::kHandOut;
 };
 
 UringListener::UringListener(UringLoop& loop, int fd)
-    : Listener(loop), accepting_(new Accepting(loop, fd, *this)) {}
-
-UringListener::~UringListener() {
-  Close();
-  if (accepting_ != nullptr) accepting_->Abandon();
+    : Listener(loop), accepting_(new Accepting(loop, fd, *this)) {
+  // It may have been an EpollListener's, in another process.
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 }
 
+UringListener::~UringListener() { accepting_->Abandon(); }
+
 Endpoint UringListener::local() const {
-  TLSPOST_REQUIRE(accepting_ != nullptr);
   return LocalEndpoint(accepting_->fd());
 }
 
 void UringListener::StartAccepting() { accepting_->Start(); }
 
-void UringListener::DoClose() {
-  accepting_->Abandon();
-  accepting_ = nullptr;
-}
+void UringListener::DoClose(Queue queue) { accepting_->Close(queue); }
 
 }  // namespace tlspost::io

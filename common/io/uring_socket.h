@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "common/base/frame_slab.h"
 #include "common/base/intrusive_list.h"
 #include "common/io/listener.h"
 #include "common/io/stream.h"
@@ -56,6 +57,12 @@ class UringStream final : public Stream, private Completion {
   struct Gather {
     msghdr header = {};
     iovec slices[2] = {};
+
+    // One for each message: not from the heap.
+    static void* operator new(size_t size) { return AllocateFrame(size); }
+    static void operator delete(void* block, size_t size) {
+      FreeFrame(block, size);
+    }
   };
 
   UringLoop& uring() { return static_cast<UringLoop&>(loop()); }
@@ -83,14 +90,10 @@ class UringListener final : public Listener {
  private:
   class Accepting;
   void StartAccepting() override;
-  void DoClose() override;
+  void DoClose(Queue queue) override;
 
   Accepting* accepting_;  // deletes itself when the kernel has given it up
 };
-
-// The endpoint that getsockname or getpeername tells of `fd`.
-Endpoint LocalEndpoint(int fd);
-Endpoint PeerEndpoint(int fd);
 
 }  // namespace tlspost::io
 

@@ -18,9 +18,9 @@ ReplyOr<BdatArguments> ParseBdat(const Command& command) {
   return chunk;
 }
 
-std::string FormatBdat(const BdatArguments& chunk) {
-  return "BDAT " + std::to_string(chunk.size) +
-         (chunk.last ? " LAST\r\n" : "\r\n");
+void AppendBdat(const BdatArguments& chunk, std::string& out) {
+  out.append("BDAT ").append(std::to_string(chunk.size));
+  out.append(chunk.last ? " LAST\r\n" : "\r\n");
 }
 
 }  // namespace tlspost::smtp

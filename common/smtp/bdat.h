@@ -27,8 +27,8 @@ struct BdatArguments {
 // size is unknown (edge 95).
 ReplyOr<BdatArguments> ParseBdat(const Command& command);
 
-// "BDAT 123 LAST\r\n"
-std::string FormatBdat(const BdatArguments& chunk);
+// Appends "BDAT 123 LAST\r\n".
+void AppendBdat(const BdatArguments& chunk, std::string& out);
 
 }  // namespace tlspost::smtp
 

@@ -8,8 +8,9 @@
 #define TLSPOST_COMMON_SMTP_HOP_COUNTER_H_
 
 #include <cstddef>
-#include <string>
 #include <string_view>
+
+#include "common/base/spare_string.h"
 
 namespace tlspost::smtp {
 
@@ -36,8 +37,8 @@ class HopCounter {
   void EndLine();
   bool IsField() const;
 
-  std::string own_mark_;
-  std::string line_;  // its beginning
+  SpareString own_mark_;
+  SpareString line_;  // its beginning
   int hops_ = 0;
   int own_hops_ = 0;
   bool in_header_ = true;

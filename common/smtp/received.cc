@@ -3,24 +3,23 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
+#include "common/base/spare_string.h"
 #include "common/smtp/text.h"
 #include "common/smtp/tls_summary.h"
 
 namespace tlspost::smtp {
 namespace {
 
-std::string OrUnknown(std::string_view text) {
-  return text.empty() ? "unknown" : SanitizeForDomain(text);
-}
-
 // RFC 5321 section 4.1.3: address literals.
-std::string AddressLiteral(std::string_view address) {
+void AppendAddressLiteral(std::string_view address, std::string& out) {
   const bool ipv6 = address.find(':') != std::string_view::npos;
-  std::string literal(ipv6 ? "[IPv6:" : "[");
-  return literal.append(SanitizeForDomain(address)).append("]");
+  out.append(ipv6 ? "[IPv6:" : "[");
+  AppendForDomain(address, out);
+  out.append("]");
 }
 
 void AppendCertificateClause(const TlsDescription& tls, std::string& out) {
@@ -37,17 +36,16 @@ void AppendCertificateClause(const TlsDescription& tls, std::string& out) {
       break;
   }
   const bool trusted = tls.peer_certificate != PeerCertificate::kUntrusted;
-  out.append("\t(Client CN \"").append(SanitizeForHeader(tls.peer_cn));
-  out.append("\", Issuer \"").append(SanitizeForHeader(tls.peer_issuer_cn));
+  out.append("\t(Client CN \"");
+  AppendForHeader(tls.peer_cn, out);
+  out.append("\", Issuer \"");
+  AppendForHeader(tls.peer_issuer_cn, out);
   out.append(trusted ? "\" (verified OK))\r\n" : "\" (not verified))\r\n");
 }
 
 void AppendTlsClause(const TlsDescription& tls, std::string& out) {
-  out.append("\t(using ").append(TlsCipherClause(tls));
-  for (const std::string& clause :
-       {TlsKeyExchangeClause(tls), TlsClientSignatureClause(tls)}) {
-    if (!clause.empty()) out.append("\r\n\t ").append(clause);
-  }
+  out.append("\t(using ");
+  AppendTlsSummary(tls, "\r\n\t ", out);
   out.append(")\r\n");
   AppendCertificateClause(tls, out);
 }
@@ -77,36 +75,44 @@ bool Printable(std::string_view recipient) {
 }  // namespace
 
 std::string FormatReceived(const ReceivedFields& fields) {
-  const std::string name = OrUnknown(fields.client_name);
-  std::string out("Received: from ");
-  out.append(fields.helo.empty() ? name : SanitizeForDomain(fields.helo));
-  out.append(" (").append(name).append(" ");
-  out.append(AddressLiteral(fields.client_address)).append(")\r\n");
+  const std::string_view name =
+      fields.client_name.empty() ? "unknown" : fields.client_name;
+  std::string out = TakeSpareString();
+  out.append("Received: from ");
+  AppendForDomain(fields.helo.empty() ? name : fields.helo, out);
+  out.append(" (");
+  AppendForDomain(name, out);
+  out.append(" ");
+  AppendAddressLiteral(fields.client_address, out);
+  out.append(")\r\n");
   const TlsDescription* tls = fields.tls;
   const bool gmail = fields.tls_format == TlsClauseFormat::kGmail;
   if (tls != nullptr && !gmail) AppendTlsClause(*tls, out);
   if (!fields.sasl_login.empty()) {
     out.append("\t(Authenticated sender: ");
-    out.append(SanitizeForHeader(fields.sasl_login)).append(")\r\n");
+    AppendForHeader(fields.sasl_login, out);
+    out.append(")\r\n");
   }
-  out.append("\tby ").append(SanitizeForDomain(fields.by));
-  out.append(" (").append(SanitizeForHeader(fields.mail_name));
-  out.append(") with ").append(fields.protocol);
-  out.append(" id ").append(SanitizeForDomain(fields.id));
-  const bool one_recipient = Printable(fields.recipient);
-  std::string clauses;
-  if (one_recipient)
-    clauses.append("\r\n\tfor <").append(fields.recipient).append(">");
+  out.append("\tby ");
+  AppendForDomain(fields.by, out);
+  out.append(" (");
+  AppendForHeader(fields.mail_name, out);
+  out.append(") with ").append(fields.protocol).append(" id ");
+  AppendForDomain(fields.id, out);
+  const size_t clauses = out.size();
+  if (Printable(fields.recipient)) {
+    out.append("\r\n\tfor <").append(fields.recipient).append(">");
+  }
   if (tls != nullptr && fields.tls_clause && !tls->iana_cipher.empty()) {
-    clauses.append("\r\n\ttls ").append(SanitizeForDomain(tls->iana_cipher));
+    out.append("\r\n\ttls ");
+    AppendForDomain(tls->iana_cipher, out);
   }
   if (tls != nullptr && gmail) {
-    clauses.append("\r\n\t").append(GmailComment(*tls));
+    out.append("\r\n\t").append(GmailComment(*tls));
   }
-  out.append(clauses);
   // Postfix puts the date behind "for", and on a line of its own without it.
-  out.append(clauses.empty() ? ";\r\n\t" : "; ");
-  return out.append(fields.date).append("\r\n");
+  out.append(out.size() == clauses ? ";\r\n\t" : "; ");
+  return std::move(out.append(fields.date).append("\r\n"));
 }
 
 std::string_view ProtocolName(bool esmtp, bool tls, bool authenticated,
@@ -130,11 +136,14 @@ std::string FormatRfc5322Date(time_t utc_seconds) {
   struct tm local;
   TLSPOST_CHECK(localtime_r(&utc_seconds, &local) != nullptr);
   const long minutes = std::labs(local.tm_gmtoff) / 60;
-  return absl::StrFormat(
-      "%s, %2d %s %d %02d:%02d:%02d %c%02d%02d (%s)", kDays[local.tm_wday],
-      local.tm_mday, kMonths[local.tm_mon], local.tm_year + 1900, local.tm_hour,
-      local.tm_min, local.tm_sec, local.tm_gmtoff < 0 ? '-' : '+', minutes / 60,
-      minutes % 60, local.tm_zone);
+  std::string date = TakeSpareString();
+  absl::StrAppendFormat(&date, "%s, %2d %s %d %02d:%02d:%02d %c%02d%02d (%s)",
+                        kDays[local.tm_wday], local.tm_mday,
+                        kMonths[local.tm_mon], local.tm_year + 1900,
+                        local.tm_hour, local.tm_min, local.tm_sec,
+                        local.tm_gmtoff < 0 ? '-' : '+', minutes / 60,
+                        minutes % 60, local.tm_zone);
+  return date;
 }
 
 }  // namespace tlspost::smtp

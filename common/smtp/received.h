@@ -41,7 +41,8 @@ struct ReceivedFields {
   std::string_view date;       // see FormatRfc5322Date
 };
 
-// The header with its line ends, to be written ahead of the message.
+// The header with its line ends, to be written ahead of the message, in a spare
+// string (common/base/spare_string.h).
 std::string FormatReceived(const ReceivedFields& fields);
 
 // The word behind "with": RFC 3848 and RFC 6531 section 4.3. S and A exist
@@ -49,7 +50,8 @@ std::string FormatReceived(const ReceivedFields& fields);
 std::string_view ProtocolName(bool esmtp, bool tls, bool authenticated,
                               bool smtputf8);
 
-// "Sun, 22 Nov 2026 17:35:19 +0000 (UTC)", in the local time zone.
+// "Sun, 22 Nov 2026 17:35:19 +0000 (UTC)", in the local time zone; a spare
+// string.
 std::string FormatRfc5322Date(time_t utc_seconds);
 
 }  // namespace tlspost::smtp

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/base/spare_string.h"
 #include "common/smtp/reply.h"
 #include "common/smtp/text.h"
 
@@ -18,6 +19,7 @@ ReplyParser::Result ReplyParser::Parse(std::string_view input,
   *consumed = 0;
   if (!error_.empty()) return Result::kMalformed;
   if (complete_) Reset();
+  if (text_.empty()) text_ = TakeSpareString();
   while (*consumed < input.size()) {
     const std::string_view rest = input.substr(*consumed);
     const size_t line_feed = rest.find('\n');
@@ -93,7 +95,7 @@ ReplyParser::Result ReplyParser::Fail(std::string_view error) {
 }
 
 void ReplyParser::Reset() {
-  std::string().swap(text_);  // an assignment would keep the memory
+  KeepSpareString(text_);  // a parser at rest has no memory
   line_start_ = 0;
   code_ = 0;
   last_ = false;

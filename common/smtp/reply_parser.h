@@ -56,7 +56,8 @@ class ReplyParser {
   std::string_view text() const { return text_; }
   std::string_view last_line() const;      // without its line end
   std::string_view enhanced_code() const;  // of the last line; may be empty
-  std::string TakeText();                  // and leaves no memory behind
+  // A spare string; leaves no memory behind.
+  std::string TakeText();
 
   // Why it is malformed, in words for the log.
   std::string_view error() const { return error_; }

@@ -11,16 +11,14 @@ bool IsControl(char c) {
   return octet < 0x20 || octet == 0x7f;
 }
 
-std::string Sanitize(std::string_view text, std::string_view unwanted) {
-  std::string clean(text.substr(0, kMaxPeerTextOctets));
-  for (char& c : clean) {
+void AppendClean(std::string_view text, std::string_view unwanted,
+                 std::string& out) {
+  for (const char c : text.substr(0, kMaxPeerTextOctets)) {
     const bool eight_bit = static_cast<unsigned char>(c) > 0x7f;
-    if (IsControl(c) || eight_bit ||
-        unwanted.find(c) != std::string_view::npos) {
-      c = '?';
-    }
+    const bool is_unwanted =
+        IsControl(c) || eight_bit || unwanted.find(c) != std::string_view::npos;
+    out += is_unwanted ? '?' : c;
   }
-  return clean;
 }
 
 }  // namespace
@@ -84,11 +82,23 @@ bool HasEightBit(std::string_view text) {
 }
 
 std::string SanitizeForHeader(std::string_view text) {
-  return Sanitize(text, "()\"\\");
+  std::string clean;
+  AppendForHeader(text, clean);
+  return clean;
 }
 
 std::string SanitizeForDomain(std::string_view text) {
-  return Sanitize(text, "()\"\\ ;,<>@");
+  std::string clean;
+  AppendForDomain(text, clean);
+  return clean;
+}
+
+void AppendForHeader(std::string_view text, std::string& out) {
+  AppendClean(text, "()\"\\", out);
+}
+
+void AppendForDomain(std::string_view text, std::string& out) {
+  AppendClean(text, "()\"\\ ;,<>@", out);
 }
 
 bool ValidHelloName(std::string_view name) {

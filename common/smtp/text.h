@@ -57,6 +57,10 @@ std::string SanitizeForHeader(std::string_view text);
 // blanks and the characters that would end the clause become '?' too.
 std::string SanitizeForDomain(std::string_view text);
 
+// The same, appended to `out`.
+void AppendForHeader(std::string_view text, std::string& out);
+void AppendForDomain(std::string_view text, std::string& out);
+
 // A HELO/EHLO argument we accept: 1 to 255 printable octets (protocol edge 6).
 // It need not be a domain: half the world's clients send none.
 bool ValidHelloName(std::string_view name);

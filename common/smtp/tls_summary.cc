@@ -15,13 +15,14 @@ void AppendKind(std::string_view curve, int bits, std::string& out) {
   }
 }
 
-// "SIDE-signature RSA-PSS (2048 bits) SIDE-digest SHA256", behind a blank when
-// something stands before it.
-void AppendSignature(std::string_view side, const TlsSignature& signature,
-                     std::string& out) {
+// "SIDE-signature RSA-PSS (2048 bits) SIDE-digest SHA256", behind `before`.
+void AppendSignature(std::string_view before, std::string_view side,
+                     const TlsSignature& signature, std::string& out) {
   if (signature.algorithm.empty()) return;
-  if (!out.empty()) out += ' ';
-  out.append(side).append("-signature ").append(signature.algorithm);
+  out.append(before)
+      .append(side)
+      .append("-signature ")
+      .append(signature.algorithm);
   AppendKind(signature.curve, signature.bits, out);
   if (signature.digest.empty()) return;
   out.append(" ").append(side).append("-digest ").append(signature.digest);
@@ -36,38 +37,26 @@ bool CipherNameSaysAll(const TlsDescription& tls) {
 
 }  // namespace
 
-std::string TlsCipherClause(const TlsDescription& tls) {
-  std::string text = tls.protocol;
-  text.append(" with cipher ").append(tls.cipher);
-  text.append(" (").append(std::to_string(tls.used_bits));
-  text.append("/").append(std::to_string(tls.algorithm_bits));
-  return text.append(" bits)");
-}
-
-std::string TlsKeyExchangeClause(const TlsDescription& tls) {
-  std::string text;
-  if (CipherNameSaysAll(tls)) return text;
-  if (!tls.key_exchange.empty()) {
-    text.append("key-exchange ").append(tls.key_exchange);
-    AppendKind(tls.key_exchange_group, tls.key_exchange_bits, text);
+void AppendTlsSummary(const TlsDescription& tls, std::string_view between,
+                      std::string& out) {
+  out.append(tls.protocol).append(" with cipher ").append(tls.cipher);
+  out.append(" (").append(std::to_string(tls.used_bits));
+  out.append("/").append(std::to_string(tls.algorithm_bits));
+  out.append(" bits)");
+  if (CipherNameSaysAll(tls)) return;
+  const bool has_exchange = !tls.key_exchange.empty();
+  if (has_exchange) {
+    out.append(between).append("key-exchange ").append(tls.key_exchange);
+    AppendKind(tls.key_exchange_group, tls.key_exchange_bits, out);
   }
-  AppendSignature("server", tls.server_signature, text);
-  return text;
-}
-
-std::string TlsClientSignatureClause(const TlsDescription& tls) {
-  std::string text;
-  if (CipherNameSaysAll(tls)) return text;
-  AppendSignature("client", tls.client_signature, text);
-  return text;
+  AppendSignature(has_exchange ? " " : between, "server", tls.server_signature,
+                  out);
+  AppendSignature(between, "client", tls.client_signature, out);
 }
 
 std::string FormatTlsSummary(const TlsDescription& tls) {
-  std::string text = TlsCipherClause(tls);
-  for (const std::string& clause :
-       {TlsKeyExchangeClause(tls), TlsClientSignatureClause(tls)}) {
-    if (!clause.empty()) text.append(" ").append(clause);
-  }
+  std::string text;
+  AppendTlsSummary(tls, " ", text);
   return text;
 }
 
@@ -96,7 +85,9 @@ std::string FormatTlsLogLine(const TlsDescription& tls,
   if (from && !tls.sni.empty()) {
     line.append(" to ").append(SanitizeForDomain(tls.sni));
   }
-  return line.append(": ").append(FormatTlsSummary(tls));
+  line.append(": ");
+  AppendTlsSummary(tls, " ", line);
+  return line;
 }
 
 }  // namespace tlspost::smtp

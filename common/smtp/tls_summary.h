@@ -13,17 +13,14 @@
 
 namespace tlspost::smtp {
 
-// "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"
-std::string TlsCipherClause(const TlsDescription& tls);
-
-// "key-exchange X25519 server-signature RSA-PSS (2048 bits) server-digest
-// SHA256"; empty for TLS 1.2 and older, where the cipher's name says it.
-std::string TlsKeyExchangeClause(const TlsDescription& tls);
-
-// "client-signature RSA-PSS (2048 bits) client-digest SHA256"; empty when no
-// client certificate was used, and for TLS 1.2 and older.
-std::string TlsClientSignatureClause(const TlsDescription& tls);
-
+// Up to three clauses with `between` between them:
+//   "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"
+//   "key-exchange X25519 server-signature RSA-PSS (2048 bits) server-digest
+//   SHA256", not for TLS 1.2 and older, where the cipher's name says it;
+//   "client-signature RSA-PSS (2048 bits) client-digest SHA256", not without a
+//   client's certificate, nor for TLS 1.2 and older.
+void AppendTlsSummary(const TlsDescription& tls, std::string_view between,
+                      std::string& out);
 // The three of them in one line.
 std::string FormatTlsSummary(const TlsDescription& tls);
 

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "common/base/check.h"
+#include "common/base/spare_string.h"
 #include "common/smtp/text.h"
 
 namespace tlspost::smtp {
@@ -40,34 +41,48 @@ constexpr size_t kMaxAddressOctets = 45;
 
 bool MustEncode(char c) { return c <= ' ' || c > '~' || c == '+' || c == '='; }
 
-std::string NameValue(std::string_view name) {
-  if (name.empty() || name == "unknown") return std::string(kUnavailable);
-  std::string value = EncodeXtext(name);
-  return value.size() > kMaxValueOctets ? std::string(kUnavailable) : value;
+void AppendName(std::string_view name, std::string& out) {
+  if (name.empty() || name == "unknown") {
+    out += kUnavailable;
+    return;
+  }
+  const size_t begin = out.size();
+  AppendXtext(name, out);
+  if (out.size() - begin <= kMaxValueOctets) return;
+  out.resize(begin);
+  out += kUnavailable;
 }
 
-std::string NumberValue(uint16_t number) {
-  return number == 0 ? std::string(kUnavailable) : std::to_string(number);
+void AppendNumber(uint16_t number, std::string& out) {
+  if (number == 0) {
+    out += kUnavailable;
+  } else {
+    out += std::to_string(number);
+  }
 }
 
-std::string AddressValue(std::string_view address) {
-  if (address.empty()) return std::string(kUnavailable);
+void AppendAddress(std::string_view address, std::string& out) {
+  if (address.empty()) {
+    out += kUnavailable;
+    return;
+  }
   TLSPOST_REQUIRE(address.size() <= kMaxAddressOctets);
-  const bool ipv6 = address.find(':') != std::string_view::npos;
-  std::string value(ipv6 ? "IPV6:" : "");
-  return value.append(EncodeXtext(address));
+  if (address.find(':') != std::string_view::npos) out += "IPV6:";
+  AppendXtext(address, out);
 }
 
 // The start of `helo` whose encoding fits into `limit`.
-std::string HeloValue(std::string_view helo, size_t limit) {
-  if (helo.empty()) return std::string(kUnavailable);
-  std::string value;
-  for (size_t i = 0; i < helo.size(); ++i) {
-    const std::string octet = EncodeXtext(helo.substr(i, 1));
-    if (value.size() + octet.size() > limit) break;
-    value += octet;
+void AppendHelo(std::string_view helo, size_t limit, std::string& out) {
+  if (helo.empty()) {
+    out += kUnavailable;
+    return;
   }
-  return value;
+  const size_t begin = out.size();
+  for (size_t i = 0; i < helo.size(); ++i) {
+    const size_t octets = MustEncode(helo[i]) ? 3 : 1;
+    if (out.size() - begin + octets > limit) return;
+    AppendXtext(helo.substr(i, 1), out);
+  }
 }
 
 // What was given up so that one command holds everything.
@@ -78,54 +93,61 @@ struct Sacrifice {
   bool login = false;
 };
 
-std::string ValueOf(ClientAttribute attribute, const ClientIdentity& identity,
-                    std::string_view ident, const Sacrifice& without) {
+void AppendValue(ClientAttribute attribute, const ClientIdentity& identity,
+                 std::string_view ident, const Sacrifice& without,
+                 std::string& out) {
   switch (attribute) {
     case ClientAttribute::kHelo:
-      return HeloValue(identity.helo,
-                       without.helo_end ? kShortHeloOctets : kMaxValueOctets);
+      return AppendHelo(identity.helo,
+                        without.helo_end ? kShortHeloOctets : kMaxValueOctets,
+                        out);
     case ClientAttribute::kProto:
-      return identity.esmtp ? "ESMTP" : "SMTP";
+      out += identity.esmtp ? "ESMTP" : "SMTP";
+      return;
     case ClientAttribute::kSource:
-      return "REMOTE";
+      out += "REMOTE";
+      return;
     case ClientAttribute::kIdent:
-      return NameValue(ident);
+      return AppendName(ident, out);
     case ClientAttribute::kPort:
-      return NumberValue(identity.port);
+      return AppendNumber(identity.port, out);
     case ClientAttribute::kDestAddress:
-      return AddressValue(identity.dest_address);
+      return AppendAddress(identity.dest_address, out);
     case ClientAttribute::kDestPort:
-      return NumberValue(identity.dest_port);
+      return AppendNumber(identity.dest_port, out);
     case ClientAttribute::kLogin:
-      return NameValue(without.login ? "" : identity.login);
+      return AppendName(without.login ? "" : identity.login, out);
     case ClientAttribute::kReverseName:
       if (identity.reverse_name.empty() && identity.reverse_name_later) {
-        return std::string(kTempUnavailable);
+        out += kTempUnavailable;
+        return;
       }
-      return NameValue(without.reverse_name ? "" : identity.reverse_name);
+      return AppendName(without.reverse_name ? "" : identity.reverse_name, out);
     case ClientAttribute::kName:
       // XFORWARD, which has an ident, has no such word.
       if (identity.name.empty() && identity.name_later && ident.empty()) {
-        return std::string(kTempUnavailable);
+        out += kTempUnavailable;
+        return;
       }
-      return NameValue(without.name ? "" : identity.name);
+      return AppendName(without.name ? "" : identity.name, out);
     case ClientAttribute::kAddress:
-      return AddressValue(identity.address);
+      return AppendAddress(identity.address, out);
   }
   TLSPOST_CHECK(false);
-  return {};
 }
 
 std::string XclientCommand(AttributeSet attributes,
                            const ClientIdentity& identity,
                            const Sacrifice& without) {
-  std::string command("XCLIENT");
+  std::string command = TakeSpareString();
+  command = "XCLIENT";
   for (const AttributeName& known : kAttributeNames) {
     if (!attributes.Has(known.attribute)) continue;
     command.append(" ").append(known.name).append("=");
-    command += ValueOf(known.attribute, identity, {}, without);
+    AppendValue(known.attribute, identity, {}, without, command);
   }
-  return command.append("\r\n");
+  command.append("\r\n");
+  return command;
 }
 
 }  // namespace
@@ -141,21 +163,18 @@ AttributeSet AttributeSet::FromList(std::string_view names) {
   }
 }
 
-std::string EncodeXtext(std::string_view value) {
+void AppendXtext(std::string_view value, std::string& out) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string encoded;
-  encoded.reserve(value.size());
   for (const char c : value) {
     if (!MustEncode(c)) {
-      encoded += c;
+      out += c;
       continue;
     }
     const auto octet = static_cast<unsigned char>(c);
-    encoded += '+';
-    encoded += kHex[octet >> 4];
-    encoded += kHex[octet & 0xf];
+    out += '+';
+    out += kHex[octet >> 4];
+    out += kHex[octet & 0xf];
   }
-  return encoded;
 }
 
 std::string EncodeXclient(AttributeSet attributes,
@@ -187,7 +206,7 @@ std::vector<std::string> EncodeXforward(AttributeSet attributes,
     if (!attributes.Has(known.attribute)) continue;
     std::string pair(" ");
     pair.append(known.name).append("=");
-    pair += ValueOf(known.attribute, identity, ident, Sacrifice{});
+    AppendValue(known.attribute, identity, ident, Sacrifice{}, pair);
     if (command.size() + pair.size() + 2 > kMaxXclientOctets) {
       commands.push_back(command.append("\r\n"));
       command = kVerb;

@@ -85,7 +85,8 @@ inline constexpr size_t kMaxXclientOctets = 512;
 // a second XCLIENT would reset HELO, PROTO and LOGIN of the first (finding 3),
 // and a backend may allow no second (finding 1). What does not fit is given
 // up in this order: REVERSE_NAME, the end of HELO, NAME, LOGIN; each makes the
-// client less trusted, never more. Requires that `attributes` has kAddress.
+// client less trusted, never more. Requires that `attributes` has kAddress. A
+// spare string (common/base/spare_string.h).
 std::string EncodeXclient(AttributeSet attributes,
                           const ClientIdentity& identity);
 
@@ -95,8 +96,8 @@ std::vector<std::string> EncodeXforward(AttributeSet attributes,
                                         const ClientIdentity& identity,
                                         std::string_view ident);
 
-// RFC 3461 section 4: `value` as xtext.
-std::string EncodeXtext(std::string_view value);
+// RFC 3461 section 4: appends `value` as xtext.
+void AppendXtext(std::string_view value, std::string& out);
 
 }  // namespace tlspost::smtp
 

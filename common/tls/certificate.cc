@@ -9,7 +9,6 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/tls/openssl_error.h"
-#include "common/tls/secret.h"
 
 namespace tlspost::tls {
 namespace {
@@ -148,9 +147,7 @@ absl::StatusOr<std::vector<X509Handle>> LoadCertificates(
     OSSL_LIB_CTX* library, const CertificateSource& source) {
   absl::StatusOr<PemText> pem = CertificatePem(source);
   if (!pem.ok()) return pem.status();
-  auto certificates = ParseCertificates(library, *pem);
-  Wipe(pem->text);  // it may hold the key, too
-  return certificates;
+  return ParseCertificates(library, *pem);
 }
 
 absl::StatusOr<Identity> LoadIdentity(OSSL_LIB_CTX* library,
@@ -164,8 +161,6 @@ absl::StatusOr<Identity> LoadIdentity(OSSL_LIB_CTX* library,
   absl::StatusOr<PemText> key_pem = KeyPem(source, *cert);
   if (!key_pem.ok()) return key_pem.status();
   absl::StatusOr<KeyHandle> key = ParseKey(library, *key_pem);
-  Wipe(cert->text);
-  Wipe(key_pem->text);
   if (!key.ok()) return key.status();
 
   Identity identity;

@@ -1,6 +1,5 @@
 #include "common/tls/pem_file.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <memory>
 
 #include "absl/strings/str_format.h"
+#include "common/base/open_file.h"
 #include "common/base/status.h"
 
 namespace tlspost::tls {
@@ -101,6 +101,8 @@ std::string PermissionProblem(const std::string& title, std::string_view secret,
 
 }  // namespace
 
+PemText::~PemText() { explicit_bzero(text.data(), text.size()); }
+
 absl::StatusOr<PemText> ReadPemFile(std::string_view kind,
                                     const std::string& path,
                                     std::string_view secret) {
@@ -108,9 +110,7 @@ absl::StatusOr<PemText> ReadPemFile(std::string_view kind,
   pem.kind = std::string(kind);
   pem.name = path;
   pem.is_file = true;
-  // O_NONBLOCK: a pipe at this place must not stop the start.
-  const FileDescriptor file(
-      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const FileDescriptor file(OpenFile(path, FileUse::kRead));
   if (file.get() < 0) return OpenError(pem.title(), errno);
   struct stat facts = {};
   if (fstat(file.get(), &facts) != 0) return OpenError(pem.title(), errno);
@@ -123,20 +123,25 @@ absl::StatusOr<PemText> ReadPemFile(std::string_view kind,
   pem.text.reserve(
       std::min<size_t>(static_cast<size_t>(facts.st_size) + 1, kMaxPemOctets));
   char part[4096];
-  while (true) {
+  absl::Status status;
+  while (status.ok()) {
     const ssize_t got = read(file.get(), part, sizeof(part));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return OpenError(pem.title(), errno);
-    if (got == 0) return pem;
-    pem.text.append(part, static_cast<size_t>(got));
-    if (pem.text.size() > kMaxPemOctets) {
-      return MakeStatus(
-          absl::StatusCode::kInvalidArgument,
-          pem.title() +
-              " is larger than 4 MiB, which no certificate or key "
-              "is; correct the path");
+    if (got == 0) break;
+    if (got < 0) {
+      status = OpenError(pem.title(), errno);
+    } else if (pem.text.size() + static_cast<size_t>(got) > kMaxPemOctets) {
+      status = Invalid(pem.title() +
+                       " is larger than 4 MiB, which no certificate or key "
+                       "is; correct the path");
+    } else {
+      pem.text.append(part, static_cast<size_t>(got));
     }
   }
+  // And so would this.
+  explicit_bzero(part, sizeof(part));
+  if (!status.ok()) return status;
+  return pem;
 }
 
 std::vector<PemBlock> SplitPem(std::string_view text) {

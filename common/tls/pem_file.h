@@ -20,6 +20,9 @@ namespace tlspost::tls {
 inline constexpr size_t kMaxPemOctets = size_t{4} << 20;
 
 struct PemText {
+  // It may hold a key, which does not stay behind in freed memory.
+  ~PemText();
+
   std::string kind;  // "certificate file"
   std::string name;  // its path, or "given as text"
   std::string text;

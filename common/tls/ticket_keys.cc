@@ -134,7 +134,6 @@ absl::StatusOr<std::vector<TicketKey>> TicketKeys::FromFile(
       ReadPemFile("ticket key file", path, "ticket keys");
   if (!file.ok()) return file.status();
   auto keys = Parse(file->text, file->title());
-  Wipe(file->text);
   if (!keys.ok() || file->permission_problem.empty()) return keys;
   if (strict_permissions) {
     return MakeStatus(absl::StatusCode::kFailedPrecondition,

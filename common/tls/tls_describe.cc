@@ -9,6 +9,7 @@
 
 #include <vector>
 
+#include "common/base/spare_string.h"
 #include "common/tls/openssl_handles.h"
 
 namespace tlspost::tls {
@@ -163,9 +164,9 @@ TlsDescription DescribeConnection(SSL* ssl) {
   out.protocol = SSL_get_version(ssl);
   const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
   if (cipher != nullptr) {
-    out.cipher = SSL_CIPHER_get_name(cipher);
+    out.cipher = SpareCopy(SSL_CIPHER_get_name(cipher));
     const char* iana = SSL_CIPHER_standard_name(cipher);
-    if (iana != nullptr) out.iana_cipher = iana;
+    if (iana != nullptr) out.iana_cipher = SpareCopy(iana);
     out.used_bits = SSL_CIPHER_get_bits(cipher, &out.algorithm_bits);
   }
   out.reused = SSL_session_reused(ssl) == 1;

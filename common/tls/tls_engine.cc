@@ -9,6 +9,7 @@
 
 #include "common/base/check.h"
 #include "common/base/status.h"
+#include "common/tls/certificate_describe.h"
 #include "common/tls/openssl_error.h"
 #include "common/tls/openssl_handles.h"
 #include "common/tls/tls_describe.h"
@@ -256,6 +257,28 @@ TlsDescription TlsEngine::Describe() const {
   TlsDescription description = DescribeConnection(state_->ssl.get());
   ClearOpenSslErrors();
   return description;
+}
+
+uint16_t TlsEngine::version() const {
+  TLSPOST_REQUIRE(established());
+  return static_cast<uint16_t>(SSL_version(state_->ssl.get()));
+}
+
+int TlsEngine::alert_received() const {
+  return state_ == nullptr ? -1 : state_->wire.alert_received;
+}
+
+int TlsEngine::alert_sent() const {
+  return state_ == nullptr ? -1 : state_->wire.alert_sent;
+}
+
+std::optional<CertificateFacts> TlsEngine::ServedCertificate() const {
+  if (!established() || SSL_session_reused(state_->ssl.get()) == 1) {
+    return std::nullopt;
+  }
+  X509* const served = SSL_get_certificate(state_->ssl.get());
+  if (served == nullptr) return std::nullopt;
+  return DescribeCertificate(served);
 }
 
 void TlsEngine::ReleaseBuffersWhileIdle(bool release) {

@@ -28,6 +28,7 @@
 
 #include "absl/status/status.h"
 #include "common/base/tls_description.h"
+#include "common/tls/certificate_facts.h"
 #include "common/tls/tls_context.h"
 #include "common/tls/tls_failure.h"
 #include "common/tls/tls_session.h"
@@ -116,8 +117,20 @@ class TlsEngine {
   // What is to be sent to the peer, in order; leaves nothing behind.
   std::string TakeOutput();
 
+  bool is_server() const { return context_->is_server(); }
   bool established() const;
   TlsDescription Describe() const;  // once established
+  // 0x0304 for TLS 1.3, as on the wire; once established.
+  uint16_t version() const;
+
+  // The last alert (RFC 8446 section 6) that the peer sent, and that it was
+  // sent, by its number; -1: none, or only the close_notify of an orderly end.
+  int alert_received() const;
+  int alert_sent() const;
+
+  // Server only: the certificate that the client was shown; nothing before
+  // that, or when an earlier session was resumed.
+  std::optional<CertificateFacts> ServedCertificate() const;
 
   // Off: keeps libssl's record buffers (33 KB) between records, which a bulk
   // transfer is faster with. On is the default.

@@ -7,6 +7,7 @@
 
 #include "common/base/check.h"
 #include "common/base/co_try.h"
+#include "common/base/spare_string.h"
 
 namespace tlspost::tls {
 namespace {
@@ -94,8 +95,9 @@ TlsEngine::Step TlsStream::ReadInto(io::Chunk* plaintext) {
 
 Task<absl::Status> TlsStream::Flush(io::Time deadline) {
   while (engine_->has_output()) {
-    const std::string output = engine_->TakeOutput();
+    std::string output = engine_->TakeOutput();
     CO_TRY(co_await stream_->Write(output, deadline));
+    KeepSpareString(output);
   }
   co_return absl::OkStatus();
 }
@@ -145,6 +147,10 @@ Task<absl::Status> TlsStream::StartTls(std::unique_ptr<TlsEngine> engine,
   TLSPOST_REQUIRE(engine_ == nullptr);
   engine_ = std::move(engine);
   while (true) {
+    // A server's steps sign and derive, and anybody may ask for them: those who
+    // are through go first. Our own handshakes as a client are few.
+    const bool is_work = engine_->is_server() && !received_.empty();
+    if (is_work) co_await io::DeferOp(stream_->loop());
     const Step step = engine_->Handshake();
     absl::Status flushed = co_await Flush(deadline);
     // After a failure the output was the alert; whether it could be sent says
@@ -156,6 +162,10 @@ Task<absl::Status> TlsStream::StartTls(std::unique_ptr<TlsEngine> engine,
     if (step != Step::kWantRead) co_return ErrorOf(step, *engine_);
     received_.Release();
     CO_TRY_LET(chunk, co_await stream_->Read(deadline));
+    // None of the loop's receive buffers waits in a queue of handshakes.
+    io::Loop& loop = stream_->loop();
+    const bool queues = engine_->is_server() && loop.has_deferred();
+    if (queues) chunk = loop.blocks().Copy(chunk.view());
     Feed(std::move(chunk));
   }
 }

@@ -56,7 +56,8 @@ class TlsStream {
   // Plaintext only.
   size_t DiscardInput();
 
-  // Handshakes in the role of `context`; `deadline` is for all of it. Input
+  // Handshakes in the role of `context`; `deadline` is for all of it. Each step
+  // of a server is deferred (io::Loop::Defer). Input
   // that was not discarded is taken for TLS. Error: why it failed in plain
   // words; engine() has the details.
   Task<absl::Status> StartTls(std::shared_ptr<TlsContext> context,

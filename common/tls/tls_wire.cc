@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "common/base/check.h"
+#include "common/base/spare_string.h"
 #include "common/tls/tls_engine.h"
 
 namespace tlspost::tls {
@@ -52,6 +53,7 @@ int WriteWire(BIO* bio, const char* data, size_t size, size_t* taken) {
     BIO_set_retry_write(bio);
     return 0;
   }
+  if (wire.output.empty()) wire.output = TakeSpareString();
   wire.output.append(data, *taken);
   if (wire.trace != nullptr) wire.trace->Wire(true, {data, *taken});
   if (!wire.answered) {
@@ -100,8 +102,14 @@ void OnMessage(int is_write, int, int content_type, const void* data,
                size_t size, SSL* ssl, void*) {
   constexpr int kRefused = SSL_AD_NO_RENEGOTIATION;
   TlsWire* wire = static_cast<TlsWire*>(SSL_get_app_data(ssl));
-  if (wire == nullptr || !wire->handshake_done) return;
+  if (wire == nullptr) return;
   const uint8_t* octets = static_cast<const uint8_t*>(data);
+  const bool alert = content_type == SSL3_RT_ALERT && size > 1 &&
+                     octets[1] != SSL_AD_CLOSE_NOTIFY;
+  if (alert) {
+    (is_write != 0 ? wire->alert_sent : wire->alert_received) = octets[1];
+  }
+  if (!wire->handshake_done) return;
   const bool key_update = is_write == 0 && content_type == SSL3_RT_HANDSHAKE &&
                           size > 0 && octets[0] == SSL3_MT_KEY_UPDATE;
   const bool refusal = is_write != 0 && content_type == SSL3_RT_ALERT &&

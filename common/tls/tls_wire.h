@@ -46,6 +46,9 @@ struct TlsWire {
   uint16_t minimum_version = 0;
   bool terms_applied = false;
   int8_t applied_policy = -1;  // its index; -1: none of them
+  // The last ones but for close_notify; -1: none.
+  int16_t alert_received = -1;
+  int16_t alert_sent = -1;
 };
 
 // Appends nothing beyond this; libssl is then told to try again later. Above

@@ -56,7 +56,7 @@ BackendProbe::BackendProbe(io::Loop& loop, const Settings& settings,
                            const BackendAddress& address, ProbeOptions options)
     : loop_(loop),
       settings_(settings),
-      target_(address, /*number=*/0),
+      target_(address),
       options_(std::move(options)),
       found_("backend", findings_),
       thing_("backend " + address.endpoint.ToString()) {}

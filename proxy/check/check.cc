@@ -29,6 +29,7 @@ int RunCheck(std::span<const char* const> args) {
     TlsLoader::Loaded loaded;
     CheckCertificates(*settings, loader, loaded, findings);
     CheckMachine(*settings, findings);
+    CheckPrivileges(*settings, findings);
     CheckBackends(*settings, loaded.workers.front(), findings);
   }
   const std::string report =

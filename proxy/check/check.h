@@ -37,6 +37,9 @@ void CheckCertificates(const Settings& settings, TlsLoader& loader,
 // Addresses and ports, limits, io_uring, the log's file, the clock.
 void CheckMachine(const Settings& settings, std::vector<Finding>& findings);
 
+// The user that it goes on as.
+void CheckPrivileges(const Settings& settings, std::vector<Finding>& findings);
+
 // All backends, beside each other; takes as long as the slowest. `tls` is what
 // the loader has made for connections to them.
 void CheckBackends(const Settings& settings, const WorkerTls& tls,

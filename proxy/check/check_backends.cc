@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/io/engine.h"
 #include "common/io/task_group.h"
-#include "common/io/uring.h"
 #include "proxy/check/backend_probe.h"
 #include "proxy/check/check.h"
 #include "proxy/startup.h"
@@ -64,11 +64,8 @@ void CheckBackends(const Settings& settings, const WorkerTls& tls,
       }
     }
   }
-  auto loop = io::CreateUringLoop(io::UringOptions());
-  if (!loop.ok()) {
-    found.Note("backend", "not asked, since that takes io_uring");
-    return;
-  }
+  auto loop = io::CreateLoop(io::EngineChoice::kAuto, io::LoopOptions());
+  if (!loop.ok()) return found.Fail("backend", MessageOf(loop.status()));
   ProbeOptions options;
   options.tls = tls.backend;
   options.has_ipv6_clients = HasIpv6Clients(listen);

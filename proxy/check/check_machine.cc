@@ -3,17 +3,19 @@
 #include <unistd.h>
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "common/base/status.h"
+#include "common/io/engine.h"
 #include "common/io/listen_socket.h"
 #include "common/io/machine.h"
-#include "common/io/uring.h"
+#include "common/io/memory_limit.h"
 #include "proxy/check/check.h"
+#include "proxy/memory_budget.h"
 #include "proxy/startup.h"
 
 namespace tlspost {
@@ -64,28 +66,21 @@ class MachineCheck {
     }
   }
 
-  // As many rings as the server would have, since each takes from the limit of
-  // locked memory.
-  void CheckUring() {
-    const int wanted = WorkerCount(settings_);
-    std::vector<std::unique_ptr<io::Loop>> loops;
-    for (int i = 0; i < wanted; ++i) {
-      auto loop = io::CreateUringLoop(io::UringOptions());
-      if (loop.ok()) {
-        loops.push_back(*std::move(loop));
-        continue;
-      }
-      return found_.Fail(
-          "io_uring",
-          absl::StrFormat("%s (ring %d of %d; limit of locked memory: %s "
-                          "bytes)",
-                          MessageOf(loop.status()), i + 1, wanted,
-                          Limit(io::LockedMemoryLimit().soft)));
+  // As many loops as the server would have, since each ring takes from the
+  // limit of locked memory.
+  void CheckEngine() {
+    const auto loops = CreateServerLoops(settings_);
+    if (!loops.ok()) return found_.Fail("io_engine", MessageOf(loops.status()));
+    const std::string warning = EngineWarning(*loops);
+    if (!warning.empty()) return found_.Warn("io_engine", warning);
+    if (loops->engine == io::Engine::kEpoll) {
+      return found_.Ok("io_engine", "epoll");
     }
-    found_.Ok("io_uring",
-              absl::StrFormat("usable, with a ring for each of %d workers "
+    found_.Ok("io_engine",
+              absl::StrFormat("io_uring, with a ring for each of %d workers "
                               "(limit of locked memory: %s bytes)",
-                              wanted, Limit(io::LockedMemoryLimit().soft)));
+                              WorkerCount(settings_),
+                              Limit(io::LockedMemoryLimit().soft)));
   }
 
   void CheckBacklog() {
@@ -121,6 +116,17 @@ class MachineCheck {
                                   " cannot be written by this user; correct "
                                   "the path, or let it: see ls -ld " +
                                   (exists ? file : folder));
+    }
+  }
+
+  void CheckMemory() {
+    const std::vector<MemoryTerm> terms = WorstCaseMemory(
+        settings_, WorkerCount(settings_), settings_.max_connections);
+    const std::string warning = MemoryWarning(terms, io::FindMemoryLimit());
+    if (warning.empty()) {
+      found_.Ok("memory", DescribeMemory(terms));
+    } else {
+      found_.Warn("memory", warning);
     }
   }
 
@@ -178,9 +184,10 @@ void CheckMachine(const Settings& settings, std::vector<Finding>& findings) {
   MachineCheck check(settings, findings);
   check.CheckPorts();
   check.CheckDescriptors();
-  check.CheckUring();
+  check.CheckEngine();
   check.CheckBacklog();
   check.CheckLogFile();
+  check.CheckMemory();
   check.CheckClock();
 }
 

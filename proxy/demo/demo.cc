@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
-#include "common/io/uring.h"
+#include "common/io/engine.h"
 #include "common/tls/self_signed.h"
 #include "proxy/demo/demo_client.h"
 #include "proxy/demo/sink_mta.h"
@@ -207,7 +207,7 @@ int RunDemo(std::span<const char* const> args) {
     keep = true;
   }
   SignalWatcher signals;
-  auto loop = io::CreateUringLoop(io::UringOptions());
+  auto loop = io::CreateLoop(io::EngineChoice::kAuto, io::LoopOptions());
   if (!loop.ok()) return Fail(MessageOf(loop.status()));
   Demo demo(**loop, keep);
   const absl::Status started = demo.Start();

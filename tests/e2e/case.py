@@ -62,6 +62,9 @@ class Case(unittest.TestCase):
     longMessage = True
     needs_proxy = True
     crowd = False  # True: not beside another such test
+    both_engines = False  # True: over io_uring and over epoll in every run
+    chooses_engine = False  # True: it says so itself
+    engine = None  # what its proxies run on; None: what tlspost chooses
 
     def setUp(self):
         self.proxies = []
@@ -99,18 +102,24 @@ class Case(unittest.TestCase):
 
     # Proxies and clients.
 
-    def launch(self, arguments, port):
-        running = proxy.Proxy(port, arguments)
+    def launch(self, arguments, port, **how):
+        """how: see proxy.Proxy."""
+        if self.engine is not None and not any(
+            argument.startswith("--io_engine") for argument in arguments
+        ):
+            arguments = arguments + ["--io_engine=" + self.engine]
+        running = proxy.Proxy(port, arguments, **how)
         self.proxies.append(running)
         return running
 
     def start_proxy(self, backend, **changes):
         """A proxy with the usual settings, changed by name."""
         port = changes.pop("port", None) or util.free_port()
+        how = {"preexec_fn": changes.pop("preexec_fn", None)}
         settings = proxy.settings_for(
             port, backend, self.certificates, **changes
         )
-        return self.launch(proxy.options(settings), port)
+        return self.launch(proxy.options(settings), port, **how)
 
     def connect(self, running, **how):
         """A raw client, closed at the test's end."""

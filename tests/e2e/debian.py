@@ -40,6 +40,7 @@ class Tree:
                     "lib/*/lib*.so.*",
                     "usr/lib/*/lib*.so",
                     "usr/lib/lib*.so.*",
+                    "usr/lib/*/pulseaudio/lib*.so",
                 )
                 for path in glob.glob(self.path(pattern))
             }
@@ -246,7 +247,7 @@ def unpack(*packages):
             seen.add(package)
             deb = _download(package, folder)
             subprocess.run(
-                ["dpkg", "-x", deb, tree.root], check=True, timeout=60
+                ["dpkg", "-x", deb, tree.root], check=True, timeout=300
             )
             waiting += [
                 name

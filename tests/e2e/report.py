@@ -20,7 +20,11 @@ def seconds_for(test):
 
 
 def name_of(test):
-    return test.id().removeprefix("__main__.")
+    """Its name, with the engine of its proxies where it has one."""
+    engine = getattr(test, "engine", None)
+    return test.id().removeprefix("__main__.") + (
+        " [%s]" % engine if engine else ""
+    )
 
 
 class _TooSlow(Exception):

@@ -18,6 +18,7 @@ _HOWS = ("close", "reset", "half", "421")
 
 class LostTest(case.PostfixCase):
     crowd = True
+    both_engines = True
     seconds = 180  # some two hundred sessions
 
     def start(self, **changes):
@@ -139,6 +140,7 @@ class StoppedTest(case.PostfixCase):
     """SIGSTOP: the connection stands, and nobody is there."""
 
     crowd = True
+    both_engines = True
 
     def setUp(self):
         super().setUp()

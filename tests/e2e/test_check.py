@@ -425,24 +425,37 @@ class CheckMachineTest(CheckCase):
             "admin_allow_remote",
         )
 
-    def test_io_uring(self):
+    def test_io_engine(self):
         self.assert_found(
-            self.check(), "OK", "io_uring", "a ring for each of 2 workers"
+            self.check(),
+            "OK",
+            "io_engine",
+            "io_uring, with a ring for each of 2 workers",
+        )
+        self.assert_found(
+            self.check(io_engine="epoll"), "OK", "io_engine", "epoll"
         )
         for error in (errno.EPERM, errno.ENOSYS):
-            with self.subTest(errno.errorcode[error]):
-                findings = self.check(
-                    preexec_fn=seccomp.refuse(seccomp.IO_URING_SETUP, error)
-                )
-                self.assert_found(
-                    findings,
-                    "FAIL",
-                    "io_uring",
-                    os.strerror(error),
-                    "seccomp",
-                    "allow io_uring_setup",
-                )
-                self.assert_found(findings, "NOTE", "backend", "not asked")
+            for choice, verdict in (("auto", "WARN"), ("io_uring", "FAIL")):
+                with self.subTest(errno.errorcode[error], io_engine=choice):
+                    findings = self.check(
+                        io_engine=choice,
+                        preexec_fn=seccomp.refuse(
+                            seccomp.IO_URING_SETUP, error
+                        ),
+                    )
+                    self.assert_found(
+                        findings,
+                        verdict,
+                        "io_engine",
+                        os.strerror(error),
+                        "seccomp",
+                        "allow io_uring_setup",
+                    )
+                    # The backend is asked whatever the server may use.
+                    self.assert_found(
+                        findings, "FAIL", "backend", "Connection refused"
+                    )
 
     def test_open_files(self):
         self.assert_found(

@@ -58,6 +58,7 @@ class _Person:
 
 class ConcurrencyTest(case.PostfixCase):
     crowd = True
+    both_engines = True
 
     def send_all(
         self,

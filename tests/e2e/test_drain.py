@@ -7,6 +7,7 @@ import smtpclient
 
 
 class DrainTest(case.PostfixCase):
+    both_engines = True
     def in_data(self, running, sender="drain@sender.test"):
         """A client that has sent half of a message."""
         client = self.tls_session(running)

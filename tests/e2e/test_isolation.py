@@ -192,6 +192,7 @@ class _Hostile(_Person):
 
 class IsolationTest(case.PostfixCase):
     crowd = True
+    both_engines = True
 
     def play(self, listener, connections, **changes):
         """All of them at once; the innocent ones, and tlspost."""

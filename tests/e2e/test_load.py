@@ -4,6 +4,7 @@ Both run from the build that the tested tlspost comes from.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import unittest
 
 import case
 import proxy
+import seccomp
 import util
 
 _SECONDS = 80
@@ -33,7 +35,7 @@ def _tool(name):
 class _Sink:
     """A running tlspost-sink."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, preexec_fn=None):
         self.process = subprocess.Popen(
             [
                 _tool("tlspost-sink"),
@@ -45,6 +47,7 @@ class _Sink:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=proxy.environment(),
+            preexec_fn=preexec_fn,
             text=True,
         )
         line = self.process.stdout.readline()
@@ -67,10 +70,11 @@ class _Sink:
 
 class LoadTest(case.Case):
     seconds = 200
+    preexec_fn = None  # of both instruments
 
     @contextlib.contextmanager
     def sink(self, *options):
-        running = _Sink(*options)
+        running = _Sink(*options, preexec_fn=self.preexec_fn)
         try:
             yield running
         finally:
@@ -93,6 +97,7 @@ class LoadTest(case.Case):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=proxy.environment(),
+                preexec_fn=self.preexec_fn,
                 timeout=_SECONDS,
                 text=True,
             )
@@ -109,6 +114,16 @@ class LoadTest(case.Case):
             running.forget()
             self.assertRegex(sink.stop(), r"\d+ messages for \d+ recipients")
         return result
+
+    def await_chunking(self, running):
+        """Right after the start EHLO may not offer CHUNKING yet."""
+        with contextlib.closing(self.plain_session(running)) as client:
+
+            def known():
+                client.ehlo("client.test")
+                return "CHUNKING" in client.extensions
+
+            util.wait_until(known, 10, "CHUNKING in the EHLO reply")
 
     def test_messages_through_starttls_are_proved(self):
         status, results, text = self.load_through_proxy(
@@ -130,6 +145,18 @@ class LoadTest(case.Case):
         self.assertEqual(results["phases"]["rcpt"]["count"], 600)
         self.assertIn("each accepted message was taken once", text)
 
+    def test_both_do_without_io_uring(self):
+        self.preexec_fn = seccomp.refuse(seccomp.IO_URING_SETUP, errno.EPERM)
+        status, results, text = self.load_through_proxy(
+            ["--workers=2"],
+            "--count=60",
+            "--messages=3",
+            "--clients=10",
+            "--threads=2",
+        )
+        self.assertEqual(status, 0, text)
+        self.assertEqual(results["verify"]["accepted"], 60, text)
+
     def test_bdat_and_resumption_over_implicit_tls_are_proved(self):
         with self.sink() as sink:
             port = util.free_port()
@@ -138,14 +165,7 @@ class LoadTest(case.Case):
                 listen_tls="127.0.0.1:%d" % port,
                 workers=1,
             )
-            # Right after the start EHLO may not offer CHUNKING yet.
-            with contextlib.closing(self.plain_session(running)) as client:
-
-                def known():
-                    client.ehlo("client.test")
-                    return "CHUNKING" in client.extensions
-
-                util.wait_until(known, 10, "CHUNKING in the EHLO reply")
+            self.await_chunking(running)
             status, results, text = self.load(
                 port,
                 sink,
@@ -165,6 +185,27 @@ class LoadTest(case.Case):
         self.assertEqual(
             results["resumed"], results["handshakes"] - 4, text
         )
+
+    def test_chunks_that_follow_their_envelope_at_once_are_proved(self):
+        with self.sink("--fault=RCPT:reject=450:7") as sink:
+            running = self.start_proxy(sink.address, workers=1)
+            self.await_chunking(running)
+            status, results, text = self.load(
+                running.port,
+                sink,
+                "--pipelining",
+                "--bdat",
+                "--chunk-size=1500",
+                "--count=60",
+                "--messages=3",
+                "--clients=4",
+                "--warm-up=1ms",
+            )
+        self.assertEqual(results["verify"]["accepted"], 60 - 60 // 7, text)
+        self.assertEqual(results["verify"]["refused"], 60 // 7, text)
+        self.assertTrue(results["verify"]["ok"], text)
+        # Refusals are errors of the run.
+        self.assertEqual(status, 1, text)
 
     def test_refusals_are_counted_and_prove_nothing_wrong(self):
         status, results, text = self.load_through_proxy(

@@ -2,6 +2,7 @@
 and /readyz."""
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import time
 import unittest
+import urllib.parse
 
 import case
 import certbot
@@ -18,6 +20,9 @@ import smtpclient
 import tlscase
 import util
 
+_RULES = os.path.join(
+    util.REPOSITORY, "docker", "prometheus", "tlspost.rules.yml"
+)
 _SAMPLE = re.compile(r"^([a-z_]+(?:\{[^}]*\})?) (-?\d+)$", re.MULTILINE)
 
 
@@ -36,7 +41,30 @@ def get(port, path, timeout=10):
         connection.close()
 
 
-class MetricsTest(tlscase.TlsCase):
+def header(port, path, name):
+    """A header field of a page's reply."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().getheader(name)
+    finally:
+        connection.close()
+
+
+def promtool():
+    """Path and environment of Prometheus's checker."""
+    try:
+        path, environment = debian.program("promtool", "prometheus")
+        if not os.path.exists(path):  # Debian 13 has it by itself
+            path, environment = debian.program("promtool")
+    except util.Skip as reason:
+        raise unittest.SkipTest(str(reason)) from None
+    return path, environment
+
+
+class WatchedCase(tlscase.TlsCase):
+    """Proxies with admin_listen, and what their /metrics say."""
+
     def start_watched(self, listener="reuse", **changes):
         port = util.free_port()
         changes.setdefault("admin_listen", "127.0.0.1:%d" % port)
@@ -80,6 +108,8 @@ class MetricsTest(tlscase.TlsCase):
             % (path, status, body, get(running.admin_port, path)),
         )
 
+
+class MetricsTest(WatchedCase):
     def test_E035_a_broken_reload_is_one_log_line_and_one_metric(self):
         for name in ("renewed1", "renewed2"):
             self.certificates.issue(name)
@@ -145,17 +175,12 @@ class MetricsTest(tlscase.TlsCase):
         self.wait_for(running, client_sessions=0)
 
     def test_promtool_has_nothing_to_say(self):
-        try:
-            promtool, environment = debian.program("promtool", "prometheus")
-            if not os.path.exists(promtool):  # Debian 13 has it by itself
-                promtool, environment = debian.program("promtool")
-        except util.Skip as reason:
-            raise unittest.SkipTest(str(reason)) from None
+        path, environment = promtool()
         running = self.start_watched()
         self.assert_delivers(self.tls_client(running))
         text = get(running.admin_port, "/metrics")[2]
         checked = subprocess.run(
-            [promtool, "check", "metrics"],
+            [path, "check", "metrics"],
             input=text,
             text=True,
             capture_output=True,
@@ -166,6 +191,130 @@ class MetricsTest(tlscase.TlsCase):
         self.assertEqual(
             (checked.returncode, checked.stdout, checked.stderr), (0, "", "")
         )
+
+    def test_promtool_agrees_with_the_alerts(self):
+        path, environment = promtool()
+        checked = subprocess.run(
+            [path, "check", "rules", _RULES],
+            text=True,
+            capture_output=True,
+            env=environment,
+            timeout=60,
+            check=False,
+        )
+        self.assertEqual(
+            checked.returncode, 0, checked.stdout + checked.stderr
+        )
+        self.assertRegex(checked.stdout, r"SUCCESS: 1\d rules found")
+
+    def test_labels_say_what_happened(self):
+        running = self.start_watched(workers=2, recipient_limit=1)
+        client = self.tls_client(running)
+        self.assert_delivers(client)
+        self.assert_reply(client.command("MAIL FROM:<a@client.test>"), 250)
+        self.assert_reply(client.command("RCPT TO:<b@client.test>"), 250)
+        self.assert_reply(client.command("RCPT TO:<c@client.test>"), 452)
+        plain = self.plain_session(running)
+        self.assert_delivers(plain)
+        seen = self.metrics(running)
+        for name, value in (
+            ('handshake_versions_total{version="TLSv1.3"}', 1),
+            ('messages_by_tls_total{tls="TLSv1.3"}', 1),
+            ('messages_by_tls_total{tls="none"}', 1),
+            ('limits_hit_total{limit="recipient_limit"}', 1),
+            ('client_commands_total{command="rcpt",result="refused"}', 1),
+            ('client_commands_total{command="rcpt",result="ok"}', 3),
+            ('client_replies_total{class="3xx"}', 2),
+            ('client_replies_total{class="4xx"}', 1),
+            ('backend_replies_total{command="message",class="2xx"}', 2),
+            ('backend_replies_total{command="mail",class="2xx"}', 3),
+            ('phase_seconds_count{phase="handshake"}', 1),
+            ('phase_seconds_count{phase="message"}', 2),
+            ('phase_seconds_bucket{phase="message",le="+Inf"}', 2),
+            ("transactions_total", 3),
+            ("message_recipients_total", 2),
+            ('io_engine{engine="%s"}' % (self.engine or "io_uring"), 1),
+        ):
+            self.assertEqual(seen["tlspost_" + name], value, name)
+        octets = seen["tlspost_message_octets_total"]
+        self.assertGreater(octets, 2 * len("Subject: still alive"))
+        ups = [
+            value
+            for name, value in seen.items()
+            if name.startswith("tlspost_backend_target_up{backend=")
+        ]
+        self.assertEqual(ups, [1])
+
+    def test_prometheus_scrapes_it(self):
+        try:
+            path, environment = debian.program("prometheus")
+        except util.Skip as reason:
+            raise unittest.SkipTest(str(reason)) from None
+        running = self.start_watched(workers=2)
+        self.assert_delivers(self.tls_client(running))
+        port, folder = util.free_port(), self.folder()
+        config = self.file(
+            "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+            "rule_files: [%s]\n"
+            "scrape_configs:\n"
+            "  - job_name: tlspost\n"
+            '    static_configs: [{targets: ["127.0.0.1:%d"]}]\n'
+            % (json.dumps(_RULES), running.admin_port),
+            ".yml",
+        )
+        server = subprocess.Popen(
+            [
+                path,
+                "--config.file=" + config,
+                "--storage.tsdb.path=" + folder,
+                "--web.listen-address=127.0.0.1:%d" % port,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+        self.addCleanup(server.wait, 30)
+        self.addCleanup(server.terminate)
+
+        def ask(path, **parameters):
+            query = urllib.parse.urlencode(parameters)
+            try:
+                status, _, text = get(port, "/api/v1/%s?%s" % (path, query))
+            except OSError:
+                return None
+            return json.loads(text)["data"] if status == 200 else None
+
+        def value(query):
+            data = ask("query", query=query)
+            found = data["result"] if data else []
+            return float(found[0]["value"][1]) if found else None
+
+        for query, wanted in (
+            ('up{job="tlspost"}', 1),
+            ("tlspost_messages_total", 1),
+            ('sum(tlspost_handshake_versions_total)', 1),
+            (
+                'histogram_quantile(1, tlspost_phase_seconds_bucket'
+                '{phase="message"}) > bool 0',
+                1,
+            ),
+        ):
+            util.wait_until(
+                lambda query=query, wanted=wanted: value(query) == wanted,
+                60,
+                lambda query=query: "%s: %s" % (query, value(query)),
+            )
+        (group,) = ask("rules")["groups"]
+        util.wait_until(
+            lambda: all(
+                rule["health"] == "ok"
+                for rule in ask("rules")["groups"][0]["rules"]
+            ),
+            60,
+            lambda: ask("rules"),
+        )
+        self.assertEqual(group["name"], "tlspost")
 
     def test_ready_when_the_backend_is(self):
         backend = util.free_port()

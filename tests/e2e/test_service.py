@@ -29,7 +29,10 @@ class ServiceCase(tlscase.TlsCase):
         """A proxy whose environment has these variables too."""
         saved = dict(os.environ)
         before = proxy.environment
-        proxy.environment = lambda: {**before(), **environment}
+        proxy.environment = lambda arguments=(): {
+            **before(arguments),
+            **environment,
+        }
         try:
             return self.launch(arguments, port)
         finally:

@@ -179,13 +179,14 @@ class StartupErrorTest(case.Case):
 
     # The machine.
 
-    def test_E110_no_io_uring(self):
+    def test_E110_no_io_uring_where_nothing_else_will_do(self):
         """As in a container whose runtime forbids or hides it."""
         for error in (errno.EPERM, errno.ENOSYS):
             with self.subTest(errno.errorcode[error]):
                 self.assert_refuses(
-                    proxy.options(self.settings()),
-                    "io_uring",
+                    proxy.options(self.settings(io_engine="io_uring")),
+                    "io_engine: io_uring cannot be used",
+                    os.strerror(error),
                     "seccomp",
                     "allow io_uring_setup",
                     preexec_fn=seccomp.refuse(seccomp.IO_URING_SETUP, error),

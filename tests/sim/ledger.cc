@@ -74,6 +74,14 @@ void CheckIdentity(const SinkMta::Message& message, const SimClient& client,
       {"REVERSE_NAME", client.plan().reverse_name},
       {"LOGIN", ""},
   };
+  // Nobody else's, whatever had to be told.
+  const auto address = message.client.find("ADDR");
+  if (address != message.client.end() &&
+      address->second != expected.at("ADDR")) {
+    findings.Add("<%s>: the backend was told ADDR=%s instead of %s",
+                 message.sender, address->second, expected.at("ADDR"));
+    return;
+  }
   while (!told.empty()) {
     const std::string_view name = smtp::TakeWord(told);
     if (name == "EHLO") {

@@ -35,7 +35,6 @@ using std::chrono_literals::operator""s;
 class PoolEnd {
  public:
   explicit PoolEnd(uint64_t seed) : loop_(seed), sink_(loop_, {}) {
-    settings_.backend_warm_spares = 0;
     sink_.set_mischief(
         [](const SinkMta::Event& event) -> std::optional<SinkMta::Misdeed> {
           if (event.line.find("192.0.2.2") == std::string_view::npos) {
@@ -75,6 +74,12 @@ class PoolEnd {
   }
 
  private:
+  static std::shared_ptr<const Settings> WithoutSpares() {
+    auto settings = std::make_shared<Settings>();
+    settings->backend_warm_spares = 0;
+    return settings;
+  }
+
   static smtp::ClientIdentity ClientAt(std::string address) {
     smtp::ClientIdentity client;
     client.address = std::move(address);
@@ -109,9 +114,9 @@ class PoolEnd {
 
   SimLoop loop_;
   SinkMta sink_;
-  Settings settings_;
+  const std::shared_ptr<const Settings> settings_ = WithoutSpares();
   SlotBudget slots_{/*max=*/1, /*workers=*/1};
-  BackendNotes notes_{1};
+  BackendNotes notes_;
   NoLog log_;
   Counters counters_;
   std::optional<BackendPool> pool_;

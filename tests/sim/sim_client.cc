@@ -46,8 +46,9 @@ std::vector<std::string> ChunksOf(const Mail& mail) {
     smtp::BdatArguments chunk;
     chunk.size = mail.chunks[i];
     chunk.last = i + 1 == mail.chunks.size();
-    chunks.push_back(smtp::FormatBdat(chunk) +
-                     mail.body.substr(at, chunk.size));
+    std::string piece;
+    smtp::AppendBdat(chunk, piece);
+    chunks.push_back(piece + mail.body.substr(at, chunk.size));
     at += chunk.size;
   }
   return chunks;

@@ -98,6 +98,13 @@ bool SimLoop::RunUntil(const std::function<bool()>& done, io::Duration limit) {
 
 bool SimLoop::Step(io::Time limit) {
   TLSPOST_CHECK(++steps_ < kMaxSteps);
+  if (ready().empty() && has_deferred()) {
+    // As if it had taken that long: what happens meanwhile is late.
+    RunOneDeferred();
+    SetNow(Now() + deferred_cost_);
+    wheel().Advance(Now());
+    return true;
+  }
   if (ready().empty()) {
     const io::Time next = wheel().NextTick();
     if (next == io::kNever || next > limit) return false;

@@ -82,6 +82,9 @@ class SimLoop final : public io::Loop {
   void SayUnasked(const io::Endpoint& server, std::string_view bytes);
   // Somebody sets the clock on the wall.
   void JumpWallClock(io::Duration by) { wall_jump_ += by; }
+  // How long (virtual) each piece of deferred work takes. One runs whenever
+  // nothing else is ready.
+  void set_deferred_cost(io::Duration cost) { deferred_cost_ = cost; }
   // The address from which the next connects come.
   void set_client_address(io::Endpoint address) { from_ = std::move(address); }
 
@@ -99,6 +102,7 @@ class SimLoop final : public io::Loop {
 
   uint64_t random_state_;
   io::Duration wall_jump_{};
+  io::Duration deferred_cost_{};
   int64_t steps_ = 0;
   int open_streams_ = 0;
   FaultPlan fault_plan_;

@@ -168,9 +168,10 @@ void SimListener::StartAccepting() {
   for (auto& stream : waiting) Deliver(std::move(stream));
 }
 
-void SimListener::DoClose() {
+void SimListener::DoClose(Queue /*queue*/) {
   backlog_.clear();
   sim_.listeners_.erase(local_.ToString());
+  Ended();
 }
 
 }  // namespace tlspost::sim

@@ -113,7 +113,7 @@ class SimListener final : public io::Listener {
 
  private:
   void StartAccepting() override;
-  void DoClose() override;
+  void DoClose(Queue queue) override;
 
   SimLoop& sim_;
   const io::Endpoint local_;

@@ -85,7 +85,8 @@ TEST(ImplicitTls, E036PlaintextIsEndedAtOnce) {
   EXPECT_EQ(world.Run(), "");
   EXPECT_LT(world.client(0).ended_after(), 1s);
   EXPECT_TRUE(world.LogHas("plaintext on an implicit-TLS port"));
-  EXPECT_EQ(world.counters().handshakes_plaintext, 1);
+  const size_t plaintext = TlsFailureIndex(tls::TlsFailure::kPlaintext);
+  EXPECT_EQ(world.counters().handshake_failures.at(plaintext), 1);
 }
 
 TEST(ImplicitTls, E021SilenceEndsAtTheHandshakeTimeout) {

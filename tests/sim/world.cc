@@ -76,11 +76,7 @@ void World::Build() {
     sinks_.push_back(std::move(sink));
   }
   PlanFaults();
-  const auto tls = options_.tls ? ServerTls() : nullptr;
-  std::vector<BackendAddress> addresses;
-  for (const io::Endpoint& backend : backends_) {
-    addresses.push_back({backend.ToString(), backend});
-  }
+  std::vector<BackendAddress> addresses = Addresses({});
   if (options_.is_its_own_backend) {
     const io::Endpoint front = EndpointOf("203.0.113.1", 25);
     addresses = {{front.ToString(), front}};
@@ -88,15 +84,14 @@ void World::Build() {
   shared_ = std::make_unique<WorkerShared>(options_.settings, addresses,
                                            options_.workers, log_);
   shared_->notes.own_mark = "0123ABCD";
+  generation_ = shared_->generation;
   if (!options_.names.empty()) {
     resolver_ = std::make_unique<SimResolver>(*loop_, options_.names);
     shared_->resolver = resolver_.get();
   }
   for (int i = 0; i < options_.workers; ++i) {
     fronts_.push_back(EndpointOf("203.0.113.1", 25 + i));
-    const WorkerTls worker_tls{
-        tls, options_.backend_tls ? ClientContext() : nullptr};
-    workers_.push_back(std::make_unique<Worker>(*loop_, *shared_, worker_tls,
+    workers_.push_back(std::make_unique<Worker>(*loop_, *shared_, Tls(),
                                                 absl::StrFormat("W%d", i)));
     TLSPOST_CHECK(
         workers_.back()
@@ -105,6 +100,22 @@ void World::Build() {
     workers_.back()->Start();
   }
   client_tasks_ = std::make_unique<io::TaskGroup>(*loop_);
+}
+
+WorkerTls World::Tls() const {
+  return WorkerTls{options_.tls ? ServerTls() : nullptr,
+                   options_.backend_tls ? ClientContext() : nullptr};
+}
+
+std::vector<BackendAddress> World::Addresses(
+    const std::vector<int>& sinks) const {
+  std::vector<BackendAddress> addresses;
+  for (size_t i = 0; i < backends_.size(); ++i) {
+    const bool is_one = sinks.empty() ||
+                        std::find(sinks.begin(), sinks.end(), i) != sinks.end();
+    if (is_one) addresses.push_back({backends_[i].ToString(), backends_[i]});
+  }
+  return addresses;
 }
 
 std::optional<SinkMta::Misdeed> World::Misbehave(int sink,
@@ -190,9 +201,23 @@ void World::RestartBackend(io::Duration down) {
   });
 }
 
-void World::Drain() {
+void World::Drain(Parting parting) {
   draining_ = true;
-  for (const auto& worker : workers_) worker->Drain();
+  for (const auto& worker : workers_) worker->Drain(parting);
+}
+
+void World::Reload(const Settings& settings, const std::vector<int>& sinks,
+                   bool listens) {
+  generation_ = std::make_shared<const Generation>(
+      settings, KeepNotes(Addresses(sinks), generation_->backends));
+  shared_->UseLimits(settings);
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    std::vector<ListenAddress> addresses;
+    if (listens) {
+      addresses.push_back({fronts_[i], options_.implicit_tls, options_.terms});
+    }
+    workers_[i]->UseGeneration(generation_, Tls(), std::move(addresses));
+  }
 }
 
 // --- to the end -------------------------------------------------------------
@@ -286,9 +311,42 @@ bool World::PlayAndStop() {
   return played && drained && at_rest;
 }
 
+// Rule 8: what is counted by labels adds up to what is counted without.
+void World::CheckCounters() {
+  const Counters& all = counters_;
+  const auto times = [&](Phase phase) {
+    return all.phases[static_cast<size_t>(phase)].count();
+  };
+  const std::pair<std::string_view, bool> rules[] = {
+      {"versions", all.handshake_versions.Sum() == all.handshakes},
+      {"ciphers", all.handshake_ciphers.Sum() == all.handshakes},
+      {"groups", all.handshake_groups.Sum() == all.handshakes},
+      {"handshake times", times(Phase::kHandshake) == all.handshakes},
+      {"failures", all.handshake_failures.Sum() == all.handshakes_failed},
+      {"messages by TLS", all.messages_by_tls.Sum() == all.messages},
+      {"message times", times(Phase::kMessage) == all.messages},
+      {"transactions", all.transactions >= all.messages + all.messages_failed},
+      {"waits", times(Phase::kBackendWait) == all.leases},
+      {"reuse", all.leases_reused <= all.leases},
+      {"connects", times(Phase::kBackendConnect) == all.backend_connects},
+      {"rates", all.rate_refusals <= all.limits_hit.Sum()},
+      {"replies", all.client_replies.Sum() >= all.messages},
+  };
+  for (const auto& [rule, holds] : rules) {
+    if (!holds) Find(absl::StrFormat("the counters do not add up: %s", rule));
+  }
+}
+
 // Rule 4: everything is given back.
 void World::TakeDown() {
-  for (const auto& worker : workers_) counters_ += worker->counters();
+  for (const auto& worker : workers_) {
+    counters_ += worker->counters();
+    const std::vector<Sender> senders = worker->records().senders.All();
+    senders_.insert(senders_.end(), senders.begin(), senders.end());
+    const std::vector<Refusal> refusals = worker->records().refusals.All();
+    refusals_.insert(refusals_.end(), refusals.begin(), refusals.end());
+  }
+  CheckCounters();
   workers_.clear();
   sinks_.clear();
   client_tasks_.reset();
@@ -311,6 +369,7 @@ void World::Find(std::string_view finding) {
 
 // What the backends must have been told of each client.
 std::string World::Told() const {
+  if (options_.identity_changes) return "";
   switch (options_.settings.backend_identity) {
     case BackendIdentity::kNone:
       return "";

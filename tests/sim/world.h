@@ -55,6 +55,9 @@ struct WorldOptions {
   bool backend_may_lie = false;
   // A client may wait in vain: its connection stalls.
   bool clients_may_hang = false;
+  // Reloads change backend_identity: what the backends are told of a client
+  // must be true, and need not be all.
+  bool identity_changes = false;
 };
 
 class World {
@@ -72,8 +75,12 @@ class World {
 
   // Kills all connections of all sinks and refuses new ones for a while.
   void RestartBackend(io::Duration down);
-  // As SIGTERM does, for all workers.
-  void Drain();
+  // As SIGTERM does, for all workers; or as a takeover does.
+  void Drain(Parting parting = Parting::kAtOnce);
+  // As a reload does, for all workers. `sinks`: who is a backend from then on,
+  // by number; empty: all of them. Without `listens` no address is left.
+  void Reload(const Settings& settings, const std::vector<int>& sinks = {},
+              bool listens = true);
 
   // Plays to the end. What is wrong, one line each, with the command that
   // replays this world; empty when nothing is.
@@ -88,9 +95,13 @@ class World {
   }
   // Of all workers, as they were at the end.
   const Counters& counters() const { return counters_; }
+  const std::vector<Sender>& senders() const { return senders_; }
+  const std::vector<Refusal>& refusals() const { return refusals_; }
   int backend_connections() const { return backend_connections_; }
   int most_blocks_out() const { return most_blocks_out_; }
   int most_slots_used() const { return most_slots_used_; }
+  // While it is played.
+  int slots_used() const { return shared_->slots.used(); }
   int64_t steps() const { return steps_; }
   // Commands and replies of the backends, one line each.
   const std::string& backend_dialogue() const { return backend_dialogue_; }
@@ -119,7 +130,10 @@ class World {
   bool Idle() const;
   // False when the world cannot be taken down: something in it still runs.
   bool PlayAndStop();
+  WorkerTls Tls() const;
+  std::vector<BackendAddress> Addresses(const std::vector<int>& sinks) const;
   void TakeDown();
+  void CheckCounters();
   void Find(std::string_view finding);
   std::string Told() const;
 
@@ -133,6 +147,8 @@ class World {
   std::set<std::pair<int, int>> answered_early_;  // sink and connection
   std::vector<Action> actions_;
   Counters counters_;
+  std::vector<Sender> senders_;
+  std::vector<Refusal> refusals_;
   std::string findings_;
   std::string backend_dialogue_;
   int backend_connections_ = 0;
@@ -145,6 +161,7 @@ class World {
   std::unique_ptr<SimLoop> loop_;
   std::unique_ptr<SimResolver> resolver_;
   std::unique_ptr<WorkerShared> shared_;
+  std::shared_ptr<const Generation> generation_;
   std::vector<std::unique_ptr<SinkMta>> sinks_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<io::TaskGroup> client_tasks_;

@@ -10,8 +10,8 @@
 
 #include "bench/measure/clock.h"
 #include "common/base/status.h"
+#include "common/io/engine.h"
 #include "common/io/task_group.h"
-#include "common/io/uring.h"
 
 namespace tlspost::load {
 namespace {
@@ -71,7 +71,7 @@ Task<void> WaitForTheEnd(Pacer& pacer, bool* told) {
 }
 
 TEST(Pacer, HandsOutEachTimeOnceItHasCome) {
-  auto loop = io::CreateUringLoop(io::UringOptions());
+  auto loop = io::CreateLoop(io::EngineChoice::kAuto, io::LoopOptions());
   ASSERT_TRUE(loop.ok()) << MessageOf(loop.status());
   const io::Time begin = measure::NowExactly();
   const Schedule schedule(2000, Arrivals::kUniform, begin, 1);
@@ -89,7 +89,7 @@ TEST(Pacer, HandsOutEachTimeOnceItHasCome) {
 }
 
 TEST(Pacer, TheEndIsToldToEverybodyWhoWaits) {
-  auto loop = io::CreateUringLoop(io::UringOptions());
+  auto loop = io::CreateLoop(io::EngineChoice::kAuto, io::LoopOptions());
   ASSERT_TRUE(loop.ok()) << MessageOf(loop.status());
   const Schedule schedule(1000, Arrivals::kUniform, measure::NowExactly(), 1);
   std::vector<io::Time> taken;

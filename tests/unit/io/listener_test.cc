@@ -84,6 +84,47 @@ LOOP_TEST(ListenerTest, CloseEndsAWaitingAccept) {
   test.listener().Close();
 }
 
+// They have been told by the kernel that they are connected.
+LOOP_TEST(ListenerTest, WhoCameBeforeCloseIsHandedOut) {
+  const Endpoint endpoint = test.listener().local();
+  // Makes it accept in the background, where the loop does so.
+  auto first = co_await Connect(test.listener());
+  std::vector<std::unique_ptr<Stream>> clients;
+  for (int i = 0; i < 5; ++i) {
+    ConnectOp connect(test.loop(), endpoint, kNever);
+    auto client = co_await connect;
+    CO_ASSERT_OK(client);
+    clients.push_back(*std::move(client));
+  }
+  test.listener().Close();
+  int accepted = 0;
+  while (true) {
+    auto server = co_await test.listener().Accept();
+    if (absl::IsCancelled(server.status())) break;
+    CO_ASSERT_OK(server);
+    const absl::Status sent = co_await (*server)->Write("x", kNever);
+    CO_ASSERT_OK(sent);
+    ++accepted;
+  }
+  EXPECT_EQ(accepted, 5);
+  for (const auto& client : clients) {
+    auto heard = co_await ReadOctets(*client, 1, kNever);
+    EXPECT_EQ(heard.bytes, "x");
+  }
+}
+
+LOOP_TEST(ListenerTest, WhoCameBeforeTheFirstAcceptIsHandedOutAtClose) {
+  const Endpoint endpoint = test.listener().local();
+  ConnectOp connect(test.loop(), endpoint, kNever);
+  auto client = co_await connect;
+  CO_ASSERT_OK(client);
+  test.listener().Close();
+  auto server = co_await test.listener().Accept();
+  CO_ASSERT_OK(server);
+  auto end = co_await test.listener().Accept();
+  EXPECT_TRUE(absl::IsCancelled(end.status())) << end.status();
+}
+
 LOOP_TEST(ListenerTest, AClosedListenerRefusesClients) {
   const Endpoint endpoint = test.listener().local();
   test.listener().Close();

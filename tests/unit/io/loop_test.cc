@@ -5,7 +5,9 @@
 #include <chrono>
 #include <ctime>
 #include <functional>
+#include <memory>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -98,6 +100,68 @@ LOOP_TEST(LoopContractTest, ADestroyedRunnableDoesNotRun) {
   }
   const Time pause = test.In(1ms);
   co_await SleepOp(test.loop(), pause);
+}
+
+LOOP_TEST(LoopContractTest, DeferredWorkRunsInOrderBehindWhatIsReady) {
+  CountingRunnable first;
+  CountingRunnable second;
+  CountingRunnable ready;
+  CountingRunnable made_ready;
+  std::string order;
+  first.set_action([&] { order += "1"; });
+  second.set_action([&] { order += "2"; });
+  made_ready.set_action([&] { order += "m"; });
+  ready.set_action([&] {
+    order += "r";
+    test.loop().Post(made_ready);
+  });
+  const int64_t before = test.loop().deferred_runs();
+  test.loop().Defer(first);
+  test.loop().Defer(second);
+  test.loop().Defer(first);
+  test.loop().Post(ready);
+  EXPECT_EQ(order, "") << "never inline";
+  const Time pause = test.In(1ms);
+  co_await SleepOp(test.loop(), pause);
+  EXPECT_EQ(order, "rm12");
+  EXPECT_EQ(test.loop().deferred_runs() - before, 2);
+}
+
+LOOP_TEST(LoopContractTest, ADestroyedRunnableLeavesTheDeferred) {
+  {
+    CountingRunnable runnable;
+    runnable.set_action([] { ADD_FAILURE() << "it is gone"; });
+    test.loop().Defer(runnable);
+    EXPECT_TRUE(test.loop().has_deferred());
+  }
+  EXPECT_FALSE(test.loop().has_deferred());
+  const Time pause = test.In(1ms);
+  co_await SleepOp(test.loop(), pause);
+}
+
+// Real loops look at the kernel again when deferred work has taken its time;
+// in the simulation each piece is a step of its own.
+LOOP_TEST(LoopContractTest, LongDeferredWorkLetsOthersInBetween) {
+  CountingRunnable live;
+  std::string order;
+  live.set_action([&] { order += "l"; });
+  std::vector<std::unique_ptr<CountingRunnable>> slow;
+  for (int i = 0; i < 3; ++i) {
+    slow.push_back(std::make_unique<CountingRunnable>());
+    slow.back()->set_action([&] {
+      order += "s";
+      test.loop().Post(live);
+      const auto end = std::clock() + CLOCKS_PER_SEC / 500;  // 2 ms of work
+      while (std::clock() < end) {
+      }
+    });
+    test.loop().Defer(*slow.back());
+  }
+  const Time pause = test.In(1ms);
+  co_await SleepOp(test.loop(), pause);
+  while (test.loop().has_deferred()) co_await SleepOp(test.loop(), pause);
+  co_await SleepOp(test.loop(), pause);
+  EXPECT_EQ(order, "slslsl");
 }
 
 // What posts itself again and again must not keep timers and sockets waiting.

@@ -1,4 +1,5 @@
-// The io_uring loop and the simulation, and small helpers over both.
+// The loops over io_uring and epoll and the simulation, and small helpers over
+// all of them.
 
 #include "tests/unit/io/loop_under_test.h"
 
@@ -10,7 +11,6 @@
 #include "common/base/frame_slab.h"
 #include "common/base/status.h"
 #include "common/io/timer_wheel.h"
-#include "common/io/uring.h"
 #include "tests/sim/sim_loop.h"
 
 namespace tlspost::io {
@@ -18,17 +18,15 @@ namespace {
 
 using std::chrono_literals::operator""s;
 
-std::unique_ptr<Loop> NewUringLoop() {
-  UringOptions options;
+std::unique_ptr<Loop> NewLoop(EngineChoice engine) {
+  LoopOptions options;
   options.submission_entries = 128;
   options.receive_buffers = 64;
-  auto loop = CreateUringLoop(options);
-  if (!loop.ok()) {
-    ADD_FAILURE() << MessageOf(loop.status());
-    abort();
-  }
-  return *std::move(loop);
+  return MakeLoop(engine, options);
 }
+
+std::unique_ptr<Loop> NewUringLoop() { return NewLoop(EngineChoice::kIoUring); }
+std::unique_ptr<Loop> NewEpollLoop() { return NewLoop(EngineChoice::kEpoll); }
 
 std::unique_ptr<Loop> NewSimLoop() {
   return std::make_unique<sim::SimLoop>(/*seed=*/1);
@@ -56,9 +54,24 @@ class Stopper final : public TaskOwner {
 
 }  // namespace
 
+std::unique_ptr<Loop> MakeLoop(EngineChoice engine,
+                               const LoopOptions& options) {
+  auto loop = CreateLoop(engine, options);
+  if (!loop.ok()) {
+    ADD_FAILURE() << MessageOf(loop.status());
+    abort();
+  }
+  return *std::move(loop);
+}
+
+std::string EngineName(const ::testing::TestParamInfo<EngineChoice>& info) {
+  return info.param == EngineChoice::kIoUring ? "Uring" : "Epoll";
+}
+
 std::vector<LoopKind> AllLoops() {
   return {
       {"Uring", /*real_time=*/true, &NewUringLoop, &AnyLoopbackPort},
+      {"Epoll", /*real_time=*/true, &NewEpollLoop, &AnyLoopbackPort},
       {"Sim", /*real_time=*/false, &NewSimLoop, &SomePort},
   };
 }

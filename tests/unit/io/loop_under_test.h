@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/task.h"
 #include "common/io/endpoint.h"
+#include "common/io/engine.h"
 #include "common/io/listener.h"
 #include "common/io/loop.h"
 #include "common/io/stream.h"
@@ -53,6 +54,14 @@ struct LoopKind {
 std::vector<LoopKind> AllLoops();
 std::string LoopName(const ::testing::TestParamInfo<LoopKind>& info);
 void PrintTo(const LoopKind& kind, std::ostream* out);
+
+// A loop over the kernel's sockets; ends the process where that cannot be had.
+std::unique_ptr<Loop> MakeLoop(EngineChoice engine, const LoopOptions& options);
+
+// For tests over both of them, beyond the contract: TEST_P with an engine.
+inline constexpr EngineChoice kKernelEngines[] = {EngineChoice::kIoUring,
+                                                  EngineChoice::kEpoll};
+std::string EngineName(const ::testing::TestParamInfo<EngineChoice>& info);
 
 // Ends the process, loudly, when a test takes longer: a loop that hangs in the
 // kernel cannot be unwound.

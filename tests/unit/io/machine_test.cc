@@ -3,8 +3,10 @@
 #include "common/io/machine.h"
 
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -32,6 +34,15 @@ TEST(Machine, LimitsAreThoseOfTheProcess) {
   getrlimit(RLIMIT_NOFILE, &limit);
   EXPECT_EQ(OpenFilesLimit().soft, limit.rlim_cur);
   EXPECT_LE(LockedMemoryLimit().soft, LockedMemoryLimit().hard);
+}
+
+TEST(Machine, KnowsWhetherItIsTheAdministrators) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  ASSERT_EQ(syscall(SYS_capget, &header, data), 0);
+  const bool is_administrators =
+      (data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN)) != 0;
+  EXPECT_EQ(LookAtGuards().is_administrator, is_administrators);
 }
 
 TEST(Machine, FindsWhoListens) {

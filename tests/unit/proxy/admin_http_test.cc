@@ -46,6 +46,18 @@ TEST_F(AdminHttpTest, GetIsAnsweredAndTheConnectionEnds) {
   EXPECT_THAT(reply, EndsWith("\r\n\r\na body\n"));
 }
 
+// Whatever page it is: nothing from elsewhere, nothing inline.
+TEST_F(AdminHttpTest, NoReplyMayLoadAnythingFromElsewhere) {
+  for (const char* line : {"GET /page HTTP/1.1", "GET /nowhere HTTP/1.1"}) {
+    const std::string reply = Ask(line);
+    EXPECT_THAT(reply,
+                HasSubstr("\r\nContent-Security-Policy: default-src 'none'; "));
+    EXPECT_THAT(reply, HasSubstr("frame-ancestors 'none'\r\n"));
+    EXPECT_THAT(reply, Not(HasSubstr("unsafe")));
+    EXPECT_THAT(reply, HasSubstr("\r\nX-Content-Type-Options: nosniff\r\n"));
+  }
+}
+
 TEST_F(AdminHttpTest, HeadHasNoBody) {
   const std::string reply = Ask("HEAD /page HTTP/1.1");
   EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));

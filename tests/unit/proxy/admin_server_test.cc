@@ -230,5 +230,26 @@ TEST_F(AdminServerTest, StopEndsWhatIsUnderWayAtOnce) {
   EXPECT_TRUE(half.ended);
 }
 
+// Between requests it does something now and then, until it is stopped.
+TEST(AdminServerTick, ComesEveryInterval) {
+  sim::SimLoop loop(/*seed=*/1);
+  AdminServer server(loop, [](std::string_view) { return std::string(); });
+  EXPECT_TRUE(server.Listen({*io::Endpoint::FromIp("127.0.0.1", 9925)}).ok());
+  int ticks = 0;
+  std::vector<io::Time> times;
+  server.CallEvery(10s, [&] {
+    times.push_back(loop.Now());
+    if (++ticks == 3) server.Stop();
+  });
+  server.Start();
+  const io::Time began = loop.Now();
+  loop.Run();
+  ASSERT_EQ(ticks, 3);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_GE(times[static_cast<size_t>(i)] - began, 10s * (i + 1));
+    EXPECT_LT(times[static_cast<size_t>(i)] - began, 10s * (i + 1) + 1s);
+  }
+}
+
 }  // namespace
 }  // namespace tlspost

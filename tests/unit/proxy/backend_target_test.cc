@@ -41,14 +41,14 @@ BackendTarget& Nth(BackendTargets& targets, int number) {
 }
 
 TEST(BackendTarget, ItsHostIsTheNamesHost) {
-  EXPECT_EQ(BackendTarget(At("mail.example:25"), 0).Host(), "mail.example");
-  EXPECT_EQ(BackendTarget(At("[2001:db8::1]:25"), 0).Host(), "2001:db8::1");
-  EXPECT_EQ(BackendTarget(At("unix:/run/mail:25"), 0).Host(), "");
+  EXPECT_EQ(BackendTarget(At("mail.example:25")).Host(), "mail.example");
+  EXPECT_EQ(BackendTarget(At("[2001:db8::1]:25")).Host(), "2001:db8::1");
+  EXPECT_EQ(BackendTarget(At("unix:/run/mail:25")).Host(), "");
 }
 
 TEST(BackendTarget, EachFailureDoublesThePauseUpToTheLongest) {
   for (const uint64_t random : {uint64_t{0}, ~uint64_t{0}, uint64_t{12345}}) {
-    BackendTarget target(At("mail:25"), 0);
+    BackendTarget target(At("mail:25"));
     io::Duration full = 500ms;
     for (int i = 0; i < 12; ++i) {
       const io::Duration pause = target.NoteFailure(kStart, 500ms, 30s, random);
@@ -62,7 +62,7 @@ TEST(BackendTarget, EachFailureDoublesThePauseUpToTheLongest) {
 
 // E103: half-open.
 TEST(BackendTarget, E103ADownOneIsTriedByOneConnectionAtATime) {
-  BackendTarget target(At("mail:25"), 0);
+  BackendTarget target(At("mail:25"));
   EXPECT_TRUE(target.MayDial(kStart));
   ++target.dialing;
   EXPECT_TRUE(target.MayDial(kStart));  // up: as many as are wanted
@@ -79,7 +79,7 @@ TEST(BackendTarget, E103ADownOneIsTriedByOneConnectionAtATime) {
 }
 
 TEST(BackendTarget, OneThatIsBackGetsItsShareLittleByLittle) {
-  BackendTarget target(At("mail:25"), 0);
+  BackendTarget target(At("mail:25"));
   EXPECT_FALSE(target.has_its_share());
   target.NoteFailure(kStart, 1s, 30s, 0);
   target.NoteOpened();
@@ -173,6 +173,40 @@ TEST(BackendTargets, OfferWhatAllOfThemDo) {
   EXPECT_TRUE(common->dsn);
   EXPECT_FALSE(common->smtputf8);
   EXPECT_EQ(common->auth, "AUTH PLAIN LOGIN");
+}
+
+// --- others in their place -------------------------------------------------
+
+TEST(BackendTargets, WhatStaysKeepsWhatIsKnownOfIt) {
+  BackendTargets targets(std::vector<BackendAddress>{At("a", 25), At("b", 26)});
+  BackendTarget& a = Nth(targets, 0);
+  a.NoteFailure(kStart, 500ms, 30s, /*random=*/0);
+  targets.Replace({At("c", 27), At("a", 25)});
+  EXPECT_EQ(targets.size(), 2u);
+  EXPECT_TRUE(a.is_down());
+  EXPECT_FALSE(a.is_removed());
+  EXPECT_EQ(targets.BestToDial(kStart, {})->endpoint().port(), 27);
+}
+
+TEST(BackendTargets, WhatIsRemovedLivesAsLongAsItsConnections) {
+  BackendTargets targets(std::vector<BackendAddress>{At("a", 25)});
+  BackendTarget& removed = Nth(targets, 0);
+  ++removed.open;
+  targets.Replace({At("a", 26)});
+  EXPECT_TRUE(removed.is_removed());
+  EXPECT_EQ(targets.BestToDial(kStart, {})->endpoint().port(), 26);
+  targets.ForgetRemoved();
+  // Still there: AddressSanitizer watches.
+  EXPECT_EQ(removed.endpoint().port(), 25);
+  --removed.open;
+  targets.ForgetRemoved();
+}
+
+TEST(BackendTargets, AnAddressIsTheSameOnlyWithItsName) {
+  BackendTargets targets(std::vector<BackendAddress>{At("a", 25)});
+  const BackendTarget& removed = Nth(targets, 0);
+  targets.Replace({At("b", 25)});
+  EXPECT_TRUE(removed.is_removed());
 }
 
 }  // namespace

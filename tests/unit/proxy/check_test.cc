@@ -118,8 +118,24 @@ TEST(CheckMachine, LooksAtPortsLimitsAndTheLog) {
   EXPECT_THAT(findings,
               Contains(Is(Verdict::kFail, "log_file", "/nowhere/log")));
   EXPECT_THAT(findings, Contains(Is(Verdict::kOk, "open files", "10")));
-  EXPECT_THAT(findings, Contains(Is(Verdict::kOk, "io_uring", "1 workers")));
+  EXPECT_THAT(findings, Contains(Is(Verdict::kOk, "io_engine", "1 workers")));
   EXPECT_THAT(findings, Contains(Field(&Finding::thing, "clock")));
+}
+
+TEST(CheckPrivileges, AUserThatIsNotThereFails) {
+  Settings settings;
+  settings.user = "no-such-user-here";
+  std::vector<Finding> findings;
+  CheckPrivileges(settings, findings);
+  EXPECT_THAT(findings, Contains(Is(Verdict::kFail, "user", "useradd")));
+}
+
+TEST(CheckPrivileges, AnOpenSandboxIsNoted) {
+  Settings settings;
+  settings.sandbox = false;
+  std::vector<Finding> findings;
+  CheckPrivileges(settings, findings);
+  EXPECT_THAT(findings, Contains(Is(Verdict::kNote, "sandbox", "core dumps")));
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ class ClientChannelTest : public ::testing::Test {
   sim::SimLoop& loop() { return loop_; }
   ClientChannel& channel() { return *channel_; }
   io::Stream& client() { return *client_; }
+  TraceHub& hub() { return hub_; }
   void CloseClient() { client_.reset(); }
 
   // Lets everything happen that can without waiting.
@@ -103,7 +104,7 @@ class ClientChannelTest : public ::testing::Test {
     client_ = *std::move(connected);
     auto accepted = co_await listener_->Accept();
     channel_ = std::make_unique<ClientChannel>(*std::move(accepted), kLineLimit,
-                                               kWriteTimeout);
+                                               terms_);
   }
   Task<void> WriteAll(std::string text) {
     const absl::Status written = co_await client_->Write(text, io::kNever);
@@ -124,6 +125,8 @@ class ClientChannelTest : public ::testing::Test {
     if (chunk.ok()) heard = std::string(chunk->view());
   }
 
+  TraceHub hub_;
+  const ClientChannel::Terms terms_{kWriteTimeout, &hub_};
   sim::SimLoop loop_{/*seed=*/1};
   io::TaskGroup tasks_;
   std::unique_ptr<io::Listener> listener_;
@@ -364,6 +367,73 @@ TEST_F(ClientChannelTest, TheLineLimitCanChange) {
   EXPECT_EQ(channel().TakeLine()->text, "AUTH PLAIN secret");
   channel().WipePutBack();
   EXPECT_FALSE(channel().TakeLine().has_value());
+}
+
+// What somebody hears who listens to 192.0.2.0/24, without time and address.
+class TracedChannelTest : public ClientChannelTest {
+ public:
+  void Listen(const char* network = "192.0.2.0/24") {
+    number_ = *hub().Open(*io::ParseNetworks({network}), loop().Now());
+  }
+  std::vector<std::string> Heard() {
+    auto batch = hub().Take(number_, loop().Now());
+    EXPECT_TRUE(batch.ok());
+    for (std::string& line : batch->lines) {
+      line.erase(0, line.find(' ', line.find(' ') + 1) + 1);
+    }
+    return batch->lines;
+  }
+
+ private:
+  uint64_t number_ = 0;
+};
+
+TEST_F(TracedChannelTest, LinesAndRepliesAreHeard) {
+  Listen();
+  channel().Say("220 mx\r\n");
+  ClientSays("EHLO a\r\nNOOP \x1b[2J\r\n");
+  ASSERT_TRUE(Fill().ok());
+  TakeLines();
+  channel().Say("250-mx\r\n250 SIZE\r\n");
+  channel().TraceMessage(17);
+  EXPECT_EQ(Heard(),
+            (std::vector<std::string>{
+                "S: 220 mx", "C: EHLO a", "C: NOOP \\x1b[2J", "S: 250-mx",
+                "S: 250 SIZE", "(message of 17 octets)"}));
+}
+
+TEST_F(TracedChannelTest, AStrangerIsNotHeard) {
+  Listen("198.51.100.0/24");
+  ClientSays("EHLO a\r\n");
+  ASSERT_TRUE(Fill().ok());
+  TakeLines();
+  channel().Say("250 mx\r\n");
+  EXPECT_EQ(Heard(), std::vector<std::string>());
+}
+
+TEST_F(TracedChannelTest, SecretsAreMasked) {
+  Listen();
+  ClientSays("AUTH PLAIN AHRlc3QAc2VjcmV0\r\nauth LOGIN\r\n");
+  ASSERT_TRUE(Fill().ok());
+  TakeLines();
+  channel().Say("334 VXNlcm5hbWU6\r\n");
+  ClientSays("c2VjcmV0\r\nMAIL FROM:<a>\r\nc2VjcmV0\r\n");
+  ASSERT_TRUE(Fill().ok());
+  TakeLines();
+  EXPECT_EQ(Heard(),
+            (std::vector<std::string>{
+                "C: AUTH PLAIN ***", "C: auth LOGIN", "S: 334 ***", "C: ***",
+                "C: MAIL FROM:<a>", "C: (unknown command of 8 octets)"}));
+}
+
+TEST_F(TracedChannelTest, ALineThatIsPutBackIsHeardOnce) {
+  Listen();
+  ClientSays("MAIL FROM:<a>\r\n");
+  ASSERT_TRUE(Fill().ok());
+  const std::string line(channel().TakeLine()->text);
+  channel().PutBack(line);
+  EXPECT_EQ(channel().TakeLine()->text, line);
+  EXPECT_EQ(Heard(), std::vector<std::string>{"C: MAIL FROM:<a>"});
 }
 
 using ClientChannelDeathTest = ClientChannelTest;

@@ -260,5 +260,50 @@ TEST(ClientLimits, HoldsForSeveralThreads) {
   EXPECT_LE(limits.size(), 64u);
 }
 
+TEST(ClientLimits, OtherOptionsHoldFromTheNextQuestion) {
+  ClientLimits limits(Limits(0));
+  auto first = limits.Connect(ClientAt("192.0.2.1", 1), kOpening);
+  auto second = limits.Connect(ClientAt("192.0.2.1", 2), kOpening);
+  EXPECT_EQ(second.verdict, Verdict::kWelcome);
+  // Nothing was counted without a rate; from here on it is.
+  EXPECT_EQ(first.visit.Count(ClientEvent::kMessage, kOpening), 0);
+  limits.SetOptions(Rate(ClientEvent::kMessage, 1));
+  EXPECT_EQ(first.visit.Count(ClientEvent::kMessage, kOpening), 0);
+  EXPECT_EQ(second.visit.Count(ClientEvent::kMessage, kOpening), 2);
+  limits.SetOptions(Limits(2));
+  EXPECT_EQ(second.visit.Count(ClientEvent::kMessage, kOpening), 0);
+  EXPECT_EQ(limits.Connect(ClientAt("192.0.2.1", 3), kOpening).verdict,
+            Verdict::kTooManyConnections);
+  ClientLimits::Options spared = Limits(2);
+  spared.exceptions = *io::ParseNetworks({"192.0.2.0/24"});
+  limits.SetOptions(spared);
+  EXPECT_EQ(limits.Connect(ClientAt("192.0.2.1", 4), kOpening).verdict,
+            Verdict::kWelcome);
+  // Those that were counted before are until they leave.
+  EXPECT_EQ(limits.connections(), 2u);
+}
+
+TEST(ClientLimits, OptionsMayChangeWhileTheyAreAskedFor) {
+  ClientLimits limits(Limits(2));
+  std::atomic<bool> done = false;
+  std::thread changing([&] {
+    for (int i = 0; i < 2000; ++i) {
+      ClientLimits::Options options =
+          i % 2 == 0 ? Limits(i % 5) : Rate(ClientEvent::kMessage, 1);
+      options.exceptions = *io::ParseNetworks({"198.51.100.0/24"});
+      limits.SetOptions(std::move(options));
+    }
+    done = true;
+  });
+  int64_t arrivals = 0;
+  while (!done || arrivals == 0) {
+    auto arrival = limits.Connect(ClientAt("192.0.2.1"), kOpening);
+    arrival.visit.Count(ClientEvent::kMessage, kOpening);
+    ++arrivals;
+  }
+  changing.join();
+  EXPECT_EQ(limits.connections(), 0u);
+}
+
 }  // namespace
 }  // namespace tlspost

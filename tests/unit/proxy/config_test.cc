@@ -234,6 +234,25 @@ TEST_F(ConfigFileTest, AllErrorsCanBeHeardOf) {
   EXPECT_THAT(MessageOf(errors[1]), StartsWith(path() + ":2:1: backend: "));
 }
 
+TEST_F(ConfigFileTest, TheControlSocketIsFoundInABrokenFile) {
+  const auto find = [this](std::vector<const char*> args, size_t errors) {
+    args.insert(args.begin(), option());
+    std::vector<absl::Status> found;
+    std::string path = FindControlSocket(args, found);
+    EXPECT_EQ(found.size(), errors);
+    return path;
+  };
+  Write("workers = 9999\ncontrol_socket = \"/run/c\"\nhostnam = \"x\"\n");
+  EXPECT_EQ(find({}, 2), "/run/c");
+  EXPECT_EQ(find({"--control_socket=/run/d"}, 2), "/run/d");
+  Write("tls_security_level = \"encrypt\"\ncontrol_socket = \"/run/c\"\n");
+  EXPECT_EQ(find({}, 0), "/run/c");
+  Write("control_socket = [");
+  EXPECT_EQ(find({}, 1), "");
+  Write("");
+  EXPECT_EQ(find({}, 0), "");
+}
+
 TEST_F(ConfigFileTest, ImpossibleCombinationNamesTheLine) {
   Write("\n\ntls_key_file = 'key.pem'\n");
   EXPECT_EQ(LoadError({option()}),

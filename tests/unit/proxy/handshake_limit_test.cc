@@ -97,5 +97,18 @@ TEST(HandshakeLimit, HoldsForSeveralThreads) {
   EXPECT_EQ(limit.count(), 0);
 }
 
+TEST(HandshakeLimit, AnotherTotalHoldsForTheNext) {
+  ClientLimits clients(Handshakes(10));
+  HandshakeLimit limit(1);
+  const Client first(clients, limit, "192.0.2.1");
+  EXPECT_FALSE(Client(clients, limit, "192.0.2.2"));
+  limit.SetTotal(2);
+  const Client second(clients, limit, "192.0.2.2");
+  EXPECT_TRUE(second);
+  limit.SetTotal(1);
+  EXPECT_FALSE(Client(clients, limit, "192.0.2.3"));
+  EXPECT_EQ(limit.count(), 2);
+}
+
 }  // namespace
 }  // namespace tlspost

@@ -5,18 +5,23 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <fstream>
 #include <future>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "common/base/status.h"
+#include "proxy/log_record.h"
 
 namespace tlspost {
 namespace {
@@ -127,6 +132,184 @@ TEST_F(LogTest, AFileThatCannotBeOpenedIsNamed) {
   EXPECT_THAT(error, HasSubstr("log_file: "));
   EXPECT_THAT(error, HasSubstr("/proc/no-such-folder/mail.log"));
   EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+}
+
+TEST_F(LogTest, GoesOnInANewFileAndLosesNothing) {
+  constexpr int kLines = 20000;
+  const std::string renamed = path() + ".1";
+  LogOptions options = Options();
+  options.queue_lines = 2 * kLines;
+  {
+    const auto log = Open(options);
+    std::thread worker([&] {
+      for (int i = 0; i < kLines; ++i) log->Info("line " + std::to_string(i));
+    });
+    for (int i = 0; i < 20; ++i) {
+      // As logrotate does it, in the middle of everything.
+      rename(path().c_str(), (renamed + std::to_string(i)).c_str());
+      EXPECT_TRUE(log->Reopen().ok());
+    }
+    worker.join();
+  }
+  size_t lines = Lines().size();
+  for (int i = 0; i < 20; ++i) {
+    const std::string old = renamed + std::to_string(i);
+    std::ifstream file(old);
+    for (std::string line; std::getline(file, line);) ++lines;
+    unlink(old.c_str());
+  }
+  EXPECT_EQ(lines, static_cast<size_t>(kLines));
+}
+
+TEST_F(LogTest, KeepsTheOldFileWhenThereIsNoNewOne) {
+  const std::string folder = path() + ".d";
+  ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
+  LogOptions options = Options();
+  options.file = folder + "/log";
+  const std::string moved = folder + ".moved";
+  {
+    const auto log = Open(options);
+    ASSERT_EQ(rename(folder.c_str(), moved.c_str()), 0);
+    const absl::Status reopened = log->Reopen();
+    EXPECT_THAT(std::string(MessageOf(reopened)), HasSubstr(options.file));
+    log->Info("still here");
+  }
+  std::ifstream file(moved + "/log");
+  std::string line;
+  std::getline(file, line);
+  EXPECT_THAT(line, HasSubstr("still here"));
+  unlink((moved + "/log").c_str());
+  rmdir(moved.c_str());
+}
+
+TEST_F(LogTest, WritesObjects) {
+  LogOptions options = Options();
+  options.format = LogFormat::kJson;
+  {
+    const auto log = Open(options);
+    EXPECT_TRUE(log->takes_records());
+    log->Warning("\"quoted\" \\ and \xff\n");
+    log->Record(LogRecord("session").Number("messages", 2).fields());
+  }
+  const std::vector<std::string> lines = Lines();
+  ASSERT_EQ(lines.size(), 2u);
+  const std::string time =
+      "\\{\"time\":\"[-0-9]{10}T[:0-9]{8}\\.[0-9]{3}[-+:0-9]{6}\",";
+  EXPECT_THAT(lines[0],
+              MatchesRegex(
+                  time + "\"level\":\"warning\",\"event\":\"line\",\"message\":"
+                         "\"\\\\\"quoted\\\\\" \\\\\\\\ and "
+                         "\\\\ufffd\\\\u000a\"\\}"));
+  EXPECT_THAT(lines[1],
+              MatchesRegex(time + "\"level\":\"info\",\"event\":\"session\","
+                                  "\"messages\":2\\}"));
+}
+
+// A daemon's end of a socket.
+class Daemon {
+ public:
+  explicit Daemon(std::string path) : path_(std::move(path)) { Start(); }
+  ~Daemon() { Stop(); }
+
+  void Start() {
+    fd_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    path_.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    ASSERT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)),
+              0);
+    // What does not come fails the test in time.
+    const timeval timeout = {.tv_sec = 30, .tv_usec = 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+  }
+  void Stop() {
+    if (fd_ >= 0) close(fd_);
+    fd_ = -1;
+    unlink(path_.c_str());
+  }
+
+  std::string Receive() {
+    std::string text(1 << 20, '\0');
+    const ssize_t got = recv(fd_, text.data(), text.size(), 0);
+    text.resize(got < 0 ? 0 : static_cast<size_t>(got));
+    return text;
+  }
+
+ private:
+  const std::string path_;
+  int fd_ = -1;
+};
+
+TEST_F(LogTest, SpeaksToASyslogDaemonAlsoAfterItsRestart) {
+  LogOptions options = Options();
+  options.file.clear();
+  options.to = LogTo::kSyslog;
+  options.syslog_socket = path();
+  Daemon daemon(path());
+  const auto log = Open(options);
+  const std::string head =
+      "[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} "
+      "tlspost/smtpd\\[" +
+      std::to_string(getpid()) + "\\]: ";
+  log->Info("connect from unknown[192.0.2.1]");
+  // Facility mail (2), severity info (6).
+  EXPECT_THAT(daemon.Receive(),
+              MatchesRegex("<22>" + head +
+                           "connect from unknown\\[192\\.0\\.2\\.1\\]"));
+  log->Error("bad");
+  EXPECT_THAT(daemon.Receive(), MatchesRegex("<19>" + head + "error: bad"));
+  daemon.Stop();
+  daemon.Start();
+  log->Warning("again");
+  EXPECT_THAT(daemon.Receive(), MatchesRegex("<20>" + head + "warning: again"));
+  EXPECT_EQ(log->dropped(), 0u);
+}
+
+TEST_F(LogTest, SpeaksTheJournalsProtocol) {
+  LogOptions options = Options();
+  options.file.clear();
+  options.to = LogTo::kJournal;
+  options.journal_socket = path();
+  Daemon daemon(path());
+  const auto log = Open(options);
+  log->Warning("one line");
+  const std::string pid = std::to_string(getpid());
+  EXPECT_EQ(daemon.Receive(),
+            "PRIORITY=4\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=tlspost/smtpd\n"
+            "SYSLOG_PID=" +
+                pid + "\nMESSAGE=warning: one line\n");
+  log->Info("two\nlines");
+  EXPECT_EQ(daemon.Receive(),
+            "PRIORITY=6\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=tlspost/smtpd\n"
+            "SYSLOG_PID=" +
+                pid + "\nMESSAGE\n" + std::string("\x09\0\0\0\0\0\0\0", 8) +
+                "two\nlines\n");
+}
+
+TEST_F(LogTest, CountsWhatNoDaemonTakes) {
+  LogOptions options = Options();
+  options.file.clear();
+  options.to = LogTo::kSyslog;
+  options.syslog_socket = path();
+  auto daemon = std::make_unique<Daemon>(path());
+  const auto log = Open(options);
+  daemon.reset();
+  log->Info("into the void");
+  for (int i = 0; i < 3000 && log->dropped() == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(log->dropped(), 1u);
+}
+
+TEST_F(LogTest, ADaemonThatIsNotThereIsNamed) {
+  LogOptions options = Options();
+  options.file.clear();
+  options.to = LogTo::kJournal;
+  options.journal_socket = path() + ".none";
+  const auto log = OpenLog(options);
+  ASSERT_FALSE(log.ok());
+  EXPECT_THAT(std::string(MessageOf(log.status())),
+              HasSubstr("log_to: nobody listens at " + path() + ".none"));
 }
 
 // A FIFO that nobody reads: the writing thread is stuck in write(2).

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -87,14 +88,90 @@ TEST(MetricsTest, IsTextFormat004) {
       EXPECT_EQ(name, current) << line;
       continue;
     }
-    EXPECT_EQ(first.substr(0, first.find('{')), current) << line;
+    const std::string sample = first.substr(0, first.find('{'));
+    EXPECT_TRUE(sample == current || sample == current + "_bucket" ||
+                sample == current + "_sum" || sample == current + "_count")
+        << line;
     EXPECT_TRUE(IsMetricName(current)) << line;
-    int64_t value = -1;
+    double value = -1;
     words >> value;
     EXPECT_FALSE(words.fail()) << line;
     EXPECT_TRUE(words.eof()) << line;
   }
   EXPECT_EQ(current.empty(), false);
+}
+
+TEST(MetricsTest, RowsHaveASampleForEachOfTheirLabels) {
+  MetricsSnapshot snapshot;
+  snapshot.counters.limits_hit[Limit::kRecipient] = 7;
+  snapshot.counters.backend_replies.at(static_cast<size_t>(BackendStep::kRcpt),
+                                       ReplyClassIndex(550)) = 9;
+  snapshot.counters.tls_alerts.at(0, TlsAlertIndex(48)) = 11;
+  const std::string text = FormatMetrics(snapshot);
+  EXPECT_THAT(
+      text,
+      HasSubstr("\ntlspost_limits_hit_total{limit=\"recipient_limit\"} 7\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "\ntlspost_limits_hit_total{limit=\"message_size_limit\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\ntlspost_backend_replies_total"
+                              "{command=\"rcpt\",class=\"5xx\"} 9\n"));
+  EXPECT_THAT(text, HasSubstr("\ntlspost_tls_alerts_total{direction="
+                              "\"received\",alert=\"unknown_ca\"} 11\n"));
+}
+
+// The format's rules for histograms: classes are cumulative, and the last one
+// has them all.
+TEST(MetricsTest, PhasesAreHistograms) {
+  MetricsSnapshot snapshot;
+  Counters& counters = snapshot.counters;
+  counters.Observe(Phase::kBackendMail, std::chrono::microseconds(400));
+  counters.Observe(Phase::kBackendMail, std::chrono::microseconds(2000));
+  counters.Observe(Phase::kBackendMail, std::chrono::seconds(1000));
+  const std::string text = FormatMetrics(snapshot);
+  const std::string start = "\ntlspost_phase_seconds";
+  for (const std::string sample :
+       {"_bucket{phase=\"backend_mail\",le=\"0.0005\"} 1\n",
+        "_bucket{phase=\"backend_mail\",le=\"0.001\"} 1\n",
+        "_bucket{phase=\"backend_mail\",le=\"0.0025\"} 2\n",
+        "_bucket{phase=\"backend_mail\",le=\"300\"} 2\n",
+        "_bucket{phase=\"backend_mail\",le=\"+Inf\"} 3\n",
+        "_sum{phase=\"backend_mail\"} 1000.0024\n",
+        "_count{phase=\"backend_mail\"} 3\n",
+        "_count{phase=\"message\"} 0\n"}) {
+    EXPECT_THAT(text, HasSubstr(start + sample));
+  }
+}
+
+TEST(MetricsTest, AllNamesAreKnown) {
+  MetricsSnapshot snapshot;
+  snapshot.backends.push_back({"127.0.0.1:25", true, 3, 2, 1});
+  snapshot.certificates = {{"mx.example", "RSA", 1}};
+  std::set<std::string> written;
+  for (const std::string& line : LinesOf(FormatMetrics(snapshot))) {
+    if (!line.starts_with('#')) {
+      written.insert(line.substr(0, line.find_first_of("{ ")));
+    }
+  }
+  const std::vector<std::string> names = MetricNames();
+  EXPECT_EQ(written, std::set<std::string>(names.begin(), names.end()));
+}
+
+TEST(MetricsTest, BackendsAreToldApart) {
+  MetricsSnapshot snapshot;
+  snapshot.backends = {{"127.0.0.1:25", true, 3, 2, 1},
+                       {"[::1]:25", false, 0, 0, 0}};
+  const std::string text = FormatMetrics(snapshot);
+  EXPECT_THAT(
+      text,
+      HasSubstr("\ntlspost_backend_target_up{backend=\"127.0.0.1:25\"} 1\n"));
+  EXPECT_THAT(
+      text, HasSubstr("\ntlspost_backend_target_up{backend=\"[::1]:25\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\ntlspost_backend_target_connections"
+                              "{backend=\"127.0.0.1:25\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("\ntlspost_backend_target_lent"
+                              "{backend=\"127.0.0.1:25\"} 2\n"));
 }
 
 TEST(MetricsTest, CertificatesAreToldApart) {

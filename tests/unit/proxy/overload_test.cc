@@ -61,5 +61,19 @@ TEST(Overload, OneOfManyThreadsHearsOfEachChange) {
   EXPECT_EQ(balance, overload.overloaded() ? 1 : 0);
 }
 
+TEST(Overload, OtherBoundsHoldFromTheNextNote) {
+  Overload overload(100, 50);
+  EXPECT_EQ(overload.Note(60), Change::kBegins);
+  overload.SetBounds(1000, 50);
+  EXPECT_TRUE(overload.overloaded());
+  EXPECT_EQ(overload.Note(60), Change::kEnds);
+  EXPECT_EQ(overload.Note(499), Change::kNone);
+  overload.SetBounds(10, 50);
+  EXPECT_EQ(overload.Note(5), Change::kBegins);
+  overload.SetBounds(10, 0);
+  EXPECT_EQ(overload.Note(5), Change::kEnds);
+  EXPECT_EQ(overload.Note(10), Change::kNone);
+}
+
 }  // namespace
 }  // namespace tlspost

@@ -22,11 +22,13 @@ TEST(SessionServices, IdsBeginWithTheInstanceAndDiffer) {
   const Settings settings;
   NoLog log;
   Counters counters;
+  WorkerRecords records;
   WorkerShared shared(settings,
                       {{"mail", *io::Endpoint::FromIp("192.0.2.26", 25)}},
                       /*workers=*/1, log);
-  BackendPool pool(loop, settings, shared.backend_addresses, nullptr,
-                   shared.slots, shared.notes, log, counters);
+  BackendPool pool(loop, SettingsOf(shared.generation),
+                   shared.generation->backends, nullptr, shared.slots,
+                   shared.notes, log, counters);
   uint64_t transactions = 0;
   const bool no = false;
   io::WaitQueue delays(loop);
@@ -35,7 +37,8 @@ TEST(SessionServices, IdsBeginWithTheInstanceAndDiffer) {
                            pool,
                            log,
                            counters,
-                           shared.terms.front()->policies,
+                           records,
+                           shared.generation->terms.front()->policies,
                            shared.handshakes,
                            nullptr,
                            "1A2B3C.0",

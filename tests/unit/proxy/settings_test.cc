@@ -26,6 +26,7 @@ namespace tlspost {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
@@ -155,6 +156,40 @@ TEST(SettingsTest, EveryDefaultCanBeWrittenAndReadBack) {
   }
 }
 
+TEST(SettingsTest, EveryValueCanBeCopied) {
+  Settings from;
+  from.listen = {"[::1]:2525", "127.0.0.1:25"};
+  from.hostname = "mx.example";
+  from.workers = 7;
+  from.message_size_limit = 12345;
+  from.drain_timeout = std::chrono::seconds(77);
+  from.takeover = true;
+  from.pool_mode = PoolMode::kSession;
+  Settings to;
+  int differed = 0;
+  for (const Setting& setting : AllSettings()) {
+    if (FormatValue(setting, from) != FormatValue(setting, to)) ++differed;
+    CopyValue(setting, from, to);
+    EXPECT_EQ(FormatValue(setting, from), FormatValue(setting, to))
+        << setting.name;
+  }
+  EXPECT_EQ(differed, 7);
+  EXPECT_EQ(from, to);
+}
+
+// What the process is made of, and where its owner finds it.
+TEST(SettingsTest, AFewNeedARestart) {
+  std::vector<std::string> names;
+  for (const Setting& setting : AllSettings()) {
+    if (setting.needs_restart) names.emplace_back(setting.name);
+  }
+  EXPECT_THAT(names, ElementsAreArray(
+                         {"workers", "io_engine", "dns_servers", "admin_listen",
+                          "admin_allow_remote", "control_socket", "takeover",
+                          "syslog_name", "log_file", "log_to", "log_format",
+                          "log_queue_size", "user", "group", "sandbox"}));
+}
+
 TEST(SettingsTest, NamesAreUniqueAndHelpIsASentence) {
   std::set<std::string_view> names;
   for (const Setting& setting : AllSettings()) {
@@ -253,6 +288,19 @@ TEST(SettingsTest, ImpossibleCombinations) {
   EXPECT_THAT(problem_with([](Settings& s) { s.admin_listen = "unix:/x"; }),
               StartsWith("admin_listen: takes no unix socket"));
   EXPECT_EQ(problem_with([](Settings& s) { s.admin_listen = "[::1]:0"; }), "");
+  EXPECT_THAT(problem_with([](Settings& s) { s.takeover = true; }),
+              StartsWith("takeover: the tlspost that runs is found by its"));
+  EXPECT_THAT(problem_with([](Settings& s) { s.control_socket = "run/c"; }),
+              StartsWith("control_socket: must be an absolute path"));
+  EXPECT_THAT(problem_with([](Settings& s) {
+                s.control_socket = "/" + std::string(103, 'c');
+              }),
+              StartsWith("control_socket: the path of the socket is longer"));
+  EXPECT_EQ(problem_with([](Settings& s) {
+              s.control_socket = "/" + std::string(102, 'c');
+              s.takeover = true;
+            }),
+            "");
   EXPECT_THAT(problem_with([](Settings& s) { s.listen = {"smtp"}; }),
               StartsWith("listen: \"smtp\" has no port"));
   EXPECT_THAT(problem_with([](Settings& s) {
@@ -265,6 +313,13 @@ TEST(SettingsTest, ImpossibleCombinations) {
                 s.backend_backoff_min = s.backend_backoff_max * 2;
               }),
               StartsWith("backend_backoff_min: must not be more than"));
+  EXPECT_THAT(problem_with([](Settings& s) {
+                s.log_file = "mail.log";
+                s.log_to = LogTo::kSyslog;
+              }),
+              StartsWith("log_to: goes to one place"));
+  EXPECT_THAT(problem_with([](Settings& s) { s.group = "mail"; }),
+              StartsWith("group: needs a user"));
 }
 
 // These three go into SMTP replies, headers and log lines.

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "common/base/frame_slab.h"
+#include "common/base/spare_string.h"
 #include "common/io/task_group.h"
 #include "common/tls/self_signed.h"
 #include "common/tls/tls_context.h"
@@ -117,8 +118,10 @@ struct Use {
 
   static Use Now() {
     const FrameUse frames = ThisThreadFrameUse();
-    // What the slab keeps for frames to come is nobody's.
-    return Use{heap_octets() - frames.kept, frames.bytes, frames.frames};
+    // What is kept for frames and strings to come is nobody's.
+    const int64_t kept =
+        frames.kept + static_cast<int64_t>(SpareStringOctets());
+    return Use{heap_octets() - kept, frames.bytes, frames.frames};
   }
   Use operator-(const Use& other) const {
     return Use{heap - other.heap, frames - other.frames,
@@ -169,6 +172,9 @@ class World {
     worker_->Start();
     client_tls_ = *tls::TlsContext::CreateClient(tls::ClientTlsOptions());
     Settle();
+    // Blocks that the pool keeps are nobody's: there are enough beforehand.
+    std::vector<io::Chunk> blocks;
+    for (int i = 0; i < 8; ++i) blocks.push_back(loop_.blocks().Copy("x"));
   }
 
   ~World() {

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/io/engine.h"
 #include "common/io/task_group.h"
-#include "common/io/uring.h"
 #include "common/io/wait_queue.h"
 #include "tests/sim/sim_loop.h"
 
@@ -58,6 +58,49 @@ class SlotBudgetTest : public ::testing::Test {
 
   sim::SimLoop loop_{/*seed=*/1};
 };
+
+TEST_F(SlotBudgetTest, FewerSlotsThanAreInUse) {
+  SlotBudget budget(4, /*workers=*/2);
+  Pool one(budget, loop_);
+  Pool other(budget, loop_);
+  one.TakeMany(3);
+  EXPECT_FALSE(one->IsOverMax());
+  budget.SetMax(2);
+  EXPECT_EQ(budget.max(), 2);
+  EXPECT_TRUE(one->IsOverMax());
+  EXPECT_TRUE(other->IsOverMax());
+  EXPECT_FALSE(other->Take());
+  one.ReleaseMany(1);
+  EXPECT_FALSE(one->IsOverMax());
+  EXPECT_FALSE(other->Take());
+  // And who waits is still woken when there is one.
+  one.ReleaseMany(1);
+  Settle();
+  EXPECT_GT(other.slots_offered, 0);
+  EXPECT_TRUE(other->Take());
+  one.ReleaseMany(1);
+  other.ReleaseMany(1);
+}
+
+TEST_F(SlotBudgetTest, MoreSlotsAreOfferedToAllWhoWait) {
+  SlotBudget budget(1, /*workers=*/3);
+  Pool one(budget, loop_);
+  Pool second(budget, loop_);
+  Pool third(budget, loop_);
+  one.TakeMany(1);
+  EXPECT_FALSE(second->Take());
+  EXPECT_FALSE(third->Take());
+  Settle();
+  EXPECT_EQ(second.slots_offered, 0);
+  budget.SetMax(3);
+  Settle();
+  EXPECT_EQ(second.slots_offered, 1);
+  second.TakeMany(1);
+  Settle();
+  EXPECT_EQ(third.slots_offered, 1);
+  third.TakeMany(1);
+  for (Pool* pool : {&one, &second, &third}) pool->ReleaseMany(1);
+}
 
 TEST_F(SlotBudgetTest, GivesAsManyAsThereAre) {
   SlotBudget budget(4, /*workers=*/2);
@@ -378,7 +421,8 @@ void Hammer(int max, int workers, int clients, int uses) {
   for (int i = 0; i < workers; ++i) {
     threads.emplace_back([&] {
       auto loop =
-          io::CreateUringLoop({.submission_entries = 64, .receive_buffers = 8});
+          io::CreateLoop(io::EngineChoice::kAuto,
+                         {.submission_entries = 64, .receive_buffers = 8});
       ASSERT_TRUE(loop.ok());
       {
         HammeringWorker worker(budget, **loop, in_use, max);

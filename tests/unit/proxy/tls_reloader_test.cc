@@ -9,6 +9,7 @@
 #include <chrono>
 #include <ctime>
 #include <filesystem>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -99,6 +100,7 @@ class TlsReloaderTest : public ::testing::Test {
             EXPECT_NE(worker.clients, nullptr);
           }
         });
+    reloader_->set_load_asked(load_asked_);
     reloader_->Start(std::move(loaded.files));
   }
 
@@ -122,6 +124,7 @@ class TlsReloaderTest : public ::testing::Test {
   tls::TemporaryFolder folder_;
   Settings settings_;
   MemoryLog log_;
+  TlsReloader::LoadAsked load_asked_;
   std::unique_ptr<TlsLoader> loader_;
   std::unique_ptr<TlsReloader> reloader_;
 };
@@ -210,11 +213,11 @@ TEST_F(TlsReloaderTest, E035TicketKeysStayWhenAnythingElseIsBad) {
   folder_.Write("tickets", std::string(106, '/') + "8=\n");
   settings_.backend_tls_CAfile = folder_.Path("missing.pem");
   TlsLoader::Loaded after;
-  EXPECT_FALSE(loader.Load(after).ok());
+  EXPECT_FALSE(loader.LoadWith(settings_, after).ok());
   EXPECT_EQ(newest(), 0) << "still the old key";
   settings_.backend_tls_CAfile = folder_.Path("live/cert.pem");
   TlsLoader::Loaded mended;
-  EXPECT_TRUE(loader.Load(mended).ok());
+  EXPECT_TRUE(loader.LoadWith(settings_, mended).ok());
   EXPECT_EQ(newest(), 0xff);
 }
 
@@ -307,6 +310,75 @@ TEST_F(TlsReloaderTest, StopEndsItAtOnce) {
   const auto begin = std::chrono::steady_clock::now();
   reloader_->Stop();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+}
+
+// --- what is asked for ------------------------------------------------------
+
+TEST_F(TlsReloaderTest, WhoAsksHearsWhatCameOfIt) {
+  Start();
+  std::promise<absl::Status> first;
+  reloader_->Request([&](const absl::Status& end) { first.set_value(end); });
+  EXPECT_TRUE(first.get_future().get().ok());
+  EXPECT_EQ(reloader_->reloads(), 1);
+  folder_.Write("1/key.pem", "no key");
+  std::promise<absl::Status> second;
+  reloader_->Request([&](const absl::Status& end) { second.set_value(end); });
+  EXPECT_FALSE(second.get_future().get().ok());
+}
+
+TEST_F(TlsReloaderTest, WhoAsksAtTheEndHearsThat) {
+  Start();
+  reloader_->Stop();
+  std::promise<absl::Status> late;
+  reloader_->Request([&](const absl::Status& end) { late.set_value(end); });
+  EXPECT_TRUE(absl::IsCancelled(late.get_future().get()));
+}
+
+TEST_F(TlsReloaderTest, WhatIsNotAboutFilesIsNotTriedAgain) {
+  std::atomic<int> asked = 0;
+  load_asked_ = [&](TlsLoader::Loaded&) {
+    ++asked;
+    return absl::InvalidArgumentError("tlspost.toml:1:1: no");
+  };
+  Start();
+  reloader_->Request();
+  ASSERT_TRUE(WaitFor(0, 1));
+  EXPECT_FALSE(reloader_->last_successful());
+  // Longer than until a failure over files would be tried again.
+  std::this_thread::sleep_for((TlsReloader::kRetryLooks + 10) *
+                              TlsReloader::kLookInterval);
+  EXPECT_TRUE(WaitFor(0, 1));
+  EXPECT_EQ(asked, 1);
+  // And certificates go on to be looked at.
+  WriteVersion(2, "two.example", "two.example");
+  Use(2);
+  EXPECT_TRUE(WaitFor(1, 1));
+  EXPECT_EQ(asked, 1);
+}
+
+TEST(TlsLoader, OtherSettingsHoldOnlyIfAllIsGood) {
+  tls::TemporaryFolder folder;
+  const tls::SelfSigned made = tls::GenerateSelfSigned("one.example");
+  Settings settings;
+  settings.tls_cert_file = folder.Write("cert.pem", made.cert_pem);
+  settings.tls_key_file = folder.Write("key.pem", made.key_pem);
+  TlsLoader loader(settings, /*workers=*/1);
+  TlsLoader::Loaded loaded;
+  ASSERT_TRUE(loader.Load(loaded).ok());
+  Settings other = settings;
+  other.tls_cert_file = folder.Path("none.pem");
+  TlsLoader::Loaded bad;
+  EXPECT_FALSE(loader.LoadWith(other, bad).ok());
+  TlsLoader::Loaded same;
+  EXPECT_TRUE(loader.Load(same).ok());
+  other.tls_cert_file.clear();
+  other.tls_key_file.clear();
+  TlsLoader::Loaded none;
+  ASSERT_TRUE(loader.LoadWith(other, none).ok());
+  EXPECT_EQ(none.workers.front().clients, nullptr);
+  TlsLoader::Loaded still_none;
+  ASSERT_TRUE(loader.Load(still_none).ok());
+  EXPECT_EQ(still_none.workers.front().clients, nullptr);
 }
 
 }  // namespace

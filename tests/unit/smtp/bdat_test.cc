@@ -13,7 +13,9 @@ namespace {
 std::string Read(std::string_view line) {
   const auto chunk = ParseBdat(ParseCommand(line));
   if (!chunk.ok()) return std::to_string(chunk.refusal().code());
-  return FormatBdat(*chunk);
+  std::string command;
+  AppendBdat(*chunk, command);
+  return command;
 }
 
 TEST(Bdat, Rfc3030_2_SizesAndTheLast) {

@@ -2,6 +2,8 @@
 
 #include "common/smtp/tls_summary.h"
 
+#include <string>
+
 #include "gtest/gtest.h"
 #include "tests/unit/smtp/tls_descriptions.h"
 
@@ -49,13 +51,33 @@ TEST(TlsSummary, ReusedWithSniAndClientCertificate) {
 TEST(TlsSummary, AResumedSessionHasNoSignature) {
   TlsDescription tls = Tls13();
   tls.server_signature = {};
-  EXPECT_EQ(TlsKeyExchangeClause(tls), "key-exchange X25519");
+  const std::string cipher =
+      "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)";
+  EXPECT_EQ(FormatTlsSummary(tls), cipher + " key-exchange X25519");
   tls.key_exchange = "DHE";
   tls.key_exchange_bits = 2048;
-  EXPECT_EQ(TlsKeyExchangeClause(tls), "key-exchange DHE (2048 bits)");
+  EXPECT_EQ(FormatTlsSummary(tls), cipher + " key-exchange DHE (2048 bits)");
   tls.key_exchange.clear();
-  EXPECT_EQ(TlsKeyExchangeClause(tls), "");
-  EXPECT_EQ(FormatTlsSummary(tls), TlsCipherClause(tls));
+  EXPECT_EQ(FormatTlsSummary(tls), cipher);
+}
+
+TEST(TlsSummary, ClausesStandBetweenWhatIsAskedFor) {
+  TlsDescription tls = Tls13();
+  tls.client_signature = {"RSA-PSS", "", 2048, "SHA256"};
+  std::string text = "(";
+  AppendTlsSummary(tls, "|", text);
+  EXPECT_EQ(text,
+            "(TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)|"
+            "key-exchange X25519 server-signature RSA-PSS (2048 bits) "
+            "server-digest SHA256|client-signature RSA-PSS (2048 bits) "
+            "client-digest SHA256");
+  tls.key_exchange.clear();
+  tls.client_signature = {};
+  text.clear();
+  AppendTlsSummary(tls, "|", text);
+  EXPECT_EQ(text,
+            "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)|"
+            "server-signature RSA-PSS (2048 bits) server-digest SHA256");
 }
 
 TEST(TlsSummary, SniIsAPeersText) {

@@ -415,6 +415,20 @@ TEST(TlsEngine, E024SaysWhatAClientWithoutACommonGroupOffered) {
       << pair.server.engine.error();
 }
 
+TEST(TlsEngine, AnOrderlyEndIsNoAlert) {
+  for (const TlsVersion version : {TlsVersion::kTls12, TlsVersion::kTls13}) {
+    EnginePair pair(ClientContext(Only(version)), ServerContext());
+    ASSERT_TRUE(pair.Connect());
+    EXPECT_EQ(pair.server.engine.version(),
+              version == TlsVersion::kTls12 ? 0x0303 : 0x0304);
+    pair.client.engine.Shutdown();
+    pair.Pump();
+    EXPECT_EQ(pair.server.last, Step::kClosed);
+    EXPECT_EQ(pair.server.engine.alert_received(), -1);
+    EXPECT_EQ(pair.client.engine.alert_sent(), -1);
+  }
+}
+
 TEST(TlsEngine, SaysThatTheClientDoesNotAcceptTheCertificate) {
   ClientTlsOptions options;
   options.verify = true;
@@ -426,6 +440,10 @@ TEST(TlsEngine, SaysThatTheClientDoesNotAcceptTheCertificate) {
   EXPECT_EQ(MessageOf(pair.client.engine.error()).substr(0, 50),
             "the certificate of the server does not verify: sel");
   EXPECT_EQ(pair.server.engine.failure(), TlsFailure::kPeerAlert);
+  constexpr int kUnknownCa = 48;
+  EXPECT_EQ(pair.server.engine.alert_received(), kUnknownCa);
+  EXPECT_EQ(pair.server.engine.alert_sent(), -1);
+  EXPECT_EQ(pair.client.engine.alert_sent(), kUnknownCa);
   EXPECT_NE(MessageOf(pair.server.engine.error())
                 .find("it does not accept our certificate"),
             std::string_view::npos)

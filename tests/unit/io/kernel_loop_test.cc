@@ -1,7 +1,8 @@
-// UringLoop beyond the contract: threads, tiny rings, several loops, kernels
-// that answer with errors, destruction with work in flight.
+// The loops over the kernel's sockets, beyond the contract: threads, tiny
+// rings, several loops, kernels that answer with errors, destruction with work
+// in flight.
 
-#include "common/io/uring_loop.h"
+#include "common/io/kernel_loop.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -21,7 +22,6 @@
 #include "common/base/status.h"
 #include "common/io/listen_socket.h"
 #include "common/io/task_group.h"
-#include "common/io/uring.h"
 #include "tests/unit/io/loop_under_test.h"
 
 namespace tlspost::io {
@@ -30,17 +30,19 @@ namespace {
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
-std::unique_ptr<Loop> MakeLoop(unsigned entries, unsigned buffers) {
-  UringOptions options;
-  options.submission_entries = entries;
-  options.receive_buffers = buffers;
-  auto loop = CreateUringLoop(options);
-  if (!loop.ok()) {
-    ADD_FAILURE() << MessageOf(loop.status());
-    abort();
+class KernelLoopTest : public ::testing::TestWithParam<EngineChoice> {
+ protected:
+  std::unique_ptr<Loop> NewLoop() {
+    return MakeLoop(GetParam(),
+                    {.submission_entries = 64, .receive_buffers = 64});
   }
-  return *std::move(loop);
-}
+
+ private:
+  TimeLimit limit_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Kernel, KernelLoopTest,
+                         testing::ValuesIn(kKernelEngines), EngineName);
 
 std::unique_ptr<Listener> ListenOn(Loop& loop, const Endpoint& endpoint) {
   auto listener = loop.Listen(endpoint, ListenOptions());
@@ -104,33 +106,51 @@ Task<void> Crowd(Listener& listener, Loop& loop, int clients, int rounds) {
   EXPECT_EQ(finished, clients);
 }
 
-void PlayCrowd(unsigned entries, unsigned buffers, int clients, int rounds) {
-  const TimeLimit limit;
-  const auto loop = MakeLoop(entries, buffers);
+void PlayCrowd(EngineChoice engine, const LoopOptions& options, int clients,
+               int rounds) {
+  const auto loop = MakeLoop(engine, options);
   const auto listener = ListenOn(*loop, AnyPort());
   Play(*loop, Crowd(*listener, *loop, clients, rounds));
 }
 
-TEST(UringLoop, ServesACrowd) { PlayCrowd(1024, 1024, 200, 20); }
-
-// The kernel runs out of receive buffers all the time: every receive ends with
-// ENOBUFS and is armed again.
-TEST(UringLoop, ServesACrowdWithEightReceiveBuffers) {
-  PlayCrowd(1024, 8, 200, 20);
+TEST_P(KernelLoopTest, ServesACrowd) {
+  PlayCrowd(GetParam(), LoopOptions(), 200, 20);
 }
 
-TEST(UringLoop, ServesACrowdWithOneReceiveBuffer) {
-  PlayCrowd(1024, 1, 50, 20);
+// What only io_uring can run out of.
+struct RingSize {
+  std::string name;
+  unsigned entries;
+  unsigned buffers;
+  int clients;
+  int rounds;
+};
+void PrintTo(const RingSize& size, std::ostream* out) { *out << size.name; }
+
+class UringSizeTest : public ::testing::TestWithParam<RingSize> {
+  TimeLimit limit_;
+};
+
+TEST_P(UringSizeTest, ServesACrowd) {
+  const RingSize& size = GetParam();
+  PlayCrowd(
+      EngineChoice::kIoUring,
+      {.submission_entries = size.entries, .receive_buffers = size.buffers},
+      size.clients, size.rounds);
 }
 
-// Both queues overflow: eight entries to submit with, 64 for completions.
-TEST(UringLoop, ServesACrowdThroughEightSubmissionEntries) {
-  PlayCrowd(8, 1024, 300, 10);
-}
-
-TEST(UringLoop, ServesACrowdWithTinyRingsAndBuffers) {
-  PlayCrowd(8, 8, 200, 10);
-}
+INSTANTIATE_TEST_SUITE_P(
+    Tiny, UringSizeTest,
+    testing::Values(
+        // The kernel runs out of receive buffers all the time: every receive
+        // ends with ENOBUFS and is armed again.
+        RingSize{"EightReceiveBuffers", 1024, 8, 200, 20},
+        RingSize{"OneReceiveBuffer", 1024, 1, 50, 20},
+        // Both queues overflow: eight entries to submit with, 64 for
+        // completions.
+        RingSize{"EightSubmissionEntries", 8, 1024, 300, 10},
+        RingSize{"TinyRingsAndBuffers", 8, 8, 200, 10}),
+    [](const auto& info) { return info.param.name; });
 
 // --- other threads --------------------------------------------------------
 
@@ -147,11 +167,10 @@ class Tally {
   int left_;
 };
 
-TEST(UringLoop, OtherThreadsWakeIt) {
-  const TimeLimit limit;
+TEST_P(KernelLoopTest, OtherThreadsWakeIt) {
   constexpr int kThreads = 4;
   constexpr int kPosts = 2000;
-  const auto loop = MakeLoop(64, 8);
+  const auto loop = NewLoop();
   Tally tally(*loop, kThreads * kPosts);
   const std::thread::id loop_thread = std::this_thread::get_id();
   std::vector<std::thread> threads;
@@ -171,9 +190,8 @@ TEST(UringLoop, OtherThreadsWakeIt) {
   EXPECT_EQ(tally.left(), 0);
 }
 
-TEST(UringLoop, RemoteWorkMayPostMore) {
-  const TimeLimit limit;
-  const auto loop = MakeLoop(64, 8);
+TEST_P(KernelLoopTest, RemoteWorkMayPostMore) {
+  const auto loop = NewLoop();
   int runs = 0;
   std::function<void()> again = [&] {
     if (++runs == 100) {
@@ -215,16 +233,15 @@ Task<void> VisitAll(Loop& loop, Endpoint endpoint, int visits) {
   }
 }
 
-TEST(UringLoop, TwoLoopsShareAPort) {
-  const TimeLimit limit;
+TEST_P(KernelLoopTest, TwoLoopsShareAPort) {
   constexpr int kVisits = 300;
   std::atomic<int> port = 0;
   std::atomic<int> listening = 0;
   Shard shards[2];
   std::vector<std::thread> threads;
   for (Shard& shard : shards) {
-    threads.emplace_back([&shard, &port, &listening] {
-      shard.loop = MakeLoop(64, 64);
+    threads.emplace_back([this, &shard, &port, &listening] {
+      shard.loop = NewLoop();
       Endpoint endpoint = AnyPort();
       static std::mutex binding;
       {
@@ -244,7 +261,7 @@ TEST(UringLoop, TwoLoopsShareAPort) {
   }
   while (listening < 2) usleep(1000);
   {
-    const auto loop = MakeLoop(64, 64);
+    const auto loop = NewLoop();
     const Endpoint endpoint =
         *Endpoint::FromIp("127.0.0.1", static_cast<uint16_t>(port.load()));
     Play(*loop, VisitAll(*loop, endpoint, kVisits));
@@ -274,12 +291,11 @@ Task<void> EchoOnce(Listener& listener, Loop& loop) {
   EXPECT_EQ(finished, 1);
 }
 
-TEST(UringLoop, TalksOverUnixSockets) {
-  const TimeLimit limit;
+TEST_P(KernelLoopTest, TalksOverUnixSockets) {
   const std::string path =
-      testing::TempDir() + "tlspost-uring-" + std::to_string(getpid());
+      testing::TempDir() + "tlspost-loop-" + std::to_string(getpid());
   unlink(path.c_str());
-  const auto loop = MakeLoop(64, 64);
+  const auto loop = NewLoop();
   const auto listener = ListenOn(*loop, Endpoint::Unix(path));
   Play(*loop, EchoOnce(*listener, *loop));
   unlink(path.c_str());
@@ -291,9 +307,8 @@ Task<void> ConnectTo(Loop& loop, Endpoint endpoint, absl::Status& status) {
   status = connected.status();
 }
 
-TEST(UringLoop, AMissingUnixSocketIsNamed) {
-  const TimeLimit limit;
-  const auto loop = MakeLoop(64, 8);
+TEST_P(KernelLoopTest, AMissingUnixSocketIsNamed) {
+  const auto loop = NewLoop();
   absl::Status status;
   Play(*loop, ConnectTo(*loop, Endpoint::Unix("/no/such/socket"), status));
   EXPECT_EQ(MessageOf(status),
@@ -347,12 +362,11 @@ Task<void> ConnectInVain(Loop& loop, Endpoint endpoint) {
   EXPECT_LE(loop.Now(), deadline + 5s);
 }
 
-TEST(UringLoop, AConnectThatHangsEndsAtItsDeadline) {
-  const TimeLimit limit;
+TEST_P(KernelLoopTest, AConnectThatHangsEndsAtItsDeadline) {
   const BlackHole hole;
   const int before = OpenDescriptors();
   {
-    const auto loop = MakeLoop(64, 8);
+    const auto loop = NewLoop();
     Play(*loop, ConnectInVain(*loop, hole.endpoint()));
   }
   EXPECT_EQ(OpenDescriptors(), before);
@@ -377,10 +391,9 @@ Task<void> ConnectAndCancel(Loop& loop, Endpoint endpoint) {
   EXPECT_FALSE(status.ok());
 }
 
-TEST(UringLoop, AConnectThatHangsCanBeCancelled) {
-  const TimeLimit limit;
+TEST_P(KernelLoopTest, AConnectThatHangsCanBeCancelled) {
   const BlackHole hole;
-  const auto loop = MakeLoop(64, 8);
+  const auto loop = NewLoop();
   Play(*loop, ConnectAndCancel(*loop, hole.endpoint()));
 }
 
@@ -396,11 +409,10 @@ Task<void> LeaveStreamsOpen(Listener& listener, std::vector<Pair>& pairs) {
   }
 }
 
-TEST(UringLoop, IsDestroyedWithSocketsStillClosing) {
-  const TimeLimit limit;
+TEST_P(KernelLoopTest, IsDestroyedWithSocketsStillClosing) {
   const int before = OpenDescriptors();
   {
-    const auto loop = MakeLoop(64, 64);
+    const auto loop = NewLoop();
     auto listener = ListenOn(*loop, AnyPort());
     std::vector<Pair> pairs;
     Play(*loop, LeaveStreamsOpen(*listener, pairs));
@@ -411,18 +423,17 @@ TEST(UringLoop, IsDestroyedWithSocketsStillClosing) {
   EXPECT_EQ(OpenDescriptors(), before) << "descriptors leak";
 }
 
-TEST(UringLoop, IsDestroyedWithoutHavingRun) {
-  const TimeLimit limit;
+TEST_P(KernelLoopTest, IsDestroyedWithoutHavingRun) {
   const int before = OpenDescriptors();
   {
-    const auto loop = MakeLoop(64, 8);
+    const auto loop = NewLoop();
     const auto listener = ListenOn(*loop, AnyPort());
   }
   EXPECT_EQ(OpenDescriptors(), before);
 }
 
-TEST(UringLoop, AListenErrorIsOneLine) {
-  const auto loop = MakeLoop(64, 8);
+TEST_P(KernelLoopTest, AListenErrorIsOneLine) {
+  const auto loop = NewLoop();
   const auto listener =
       loop->Listen(*Endpoint::FromIp("192.0.2.1", 2525), ListenOptions());
   ASSERT_FALSE(listener.ok());
@@ -446,19 +457,18 @@ Task<void> ConnectOften(Loop& loop, Listener& listener, int count,
   loop.Stop();
 }
 
-TEST(UringLoop, ConnectsFromTheGivenAddressesInTurn) {
+TEST_P(KernelLoopTest, ConnectsFromTheGivenAddressesInTurn) {
   const std::vector<Endpoint> sources = {*Endpoint::FromIp("127.0.0.7", 0),
                                          *Endpoint::FromIp("127.1.2.3", 0)};
-  UringOptions options;
+  LoopOptions options;
   options.connect_from = sources;
-  auto loop = CreateUringLoop(options);
-  ASSERT_TRUE(loop.ok()) << MessageOf(loop.status());
+  const auto loop = MakeLoop(GetParam(), options);
   std::vector<std::string> seen;
   {
-    const auto listener = ListenOn(**loop, AnyPort());
-    TaskGroup tasks(**loop);
-    tasks.Spawn(ConnectOften(**loop, *listener, 3, &seen));
-    (*loop)->Run();
+    const auto listener = ListenOn(*loop, AnyPort());
+    TaskGroup tasks(*loop);
+    tasks.Spawn(ConnectOften(*loop, *listener, 3, &seen));
+    loop->Run();
   }
   EXPECT_EQ(seen,
             std::vector<std::string>({"127.0.0.7", "127.1.2.3", "127.0.0.7"}));
@@ -471,18 +481,16 @@ Task<void> ConnectOnce(Loop& loop, Endpoint server, absl::Status* result) {
   loop.Stop();
 }
 
-TEST(UringLoop, SaysThatASourceAddressIsNotOurs) {
+TEST_P(KernelLoopTest, SaysThatASourceAddressIsNotOurs) {
   const std::vector<Endpoint> sources = {*Endpoint::FromIp("192.0.2.1", 0)};
-  UringOptions options;
+  LoopOptions options;
   options.connect_from = sources;
-  auto loop = CreateUringLoop(options);
-  ASSERT_TRUE(loop.ok()) << MessageOf(loop.status());
+  const auto loop = MakeLoop(GetParam(), options);
   absl::Status result;
   {
-    TaskGroup tasks(**loop);
-    tasks.Spawn(
-        ConnectOnce(**loop, *Endpoint::FromIp("127.0.0.1", 9), &result));
-    (*loop)->Run();
+    TaskGroup tasks(*loop);
+    tasks.Spawn(ConnectOnce(*loop, *Endpoint::FromIp("127.0.0.1", 9), &result));
+    loop->Run();
   }
   EXPECT_EQ(MessageOf(result),
             "connect to 127.0.0.1:9: bind: Cannot assign requested address");

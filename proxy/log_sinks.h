@@ -1,0 +1,98 @@
+// The ends of the log: a file that can be reopened, and the sockets of syslog
+// (RFC 3164's form, as syslog(3) sends it) and of systemd's journal (its native
+// protocol).
+//
+// Private to log.cc: it includes spdlog. They run on the log's own thread,
+// which may wait; who logs never does.
+
+#ifndef TLSPOST_PROXY_LOG_SINKS_H_
+#define TLSPOST_PROXY_LOG_SINKS_H_
+
+#include <spdlog/sinks/base_sink.h>
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace tlspost {
+
+// A sink that can go on in a new file.
+class ReopenedSink {
+ public:
+  virtual ~ReopenedSink() = default;
+  // Any thread.
+  virtual absl::Status Reopen() = 0;
+};
+
+// A sink that counts what nobody took.
+class LossySink {
+ public:
+  virtual ~LossySink() = default;
+  size_t lost() const { return lost_.load(std::memory_order_relaxed); }
+
+ protected:
+  void CountLost() { lost_.fetch_add(1, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<size_t> lost_ = 0;
+};
+
+class FileSink final : public spdlog::sinks::base_sink<std::mutex>,
+                       public ReopenedSink {
+ public:
+  static absl::StatusOr<std::shared_ptr<FileSink>> Open(
+      const std::string& path);
+  ~FileSink() override;
+
+  absl::Status Reopen() override;
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override;
+  void flush_() override {}
+
+ private:
+  FileSink(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+
+  const std::string path_;
+  int fd_;  // guarded by the base's mutex
+};
+
+enum class DatagramForm { kSyslog, kJournal };
+
+class DatagramSink final : public spdlog::sinks::base_sink<std::mutex>,
+                           public LossySink {
+ public:
+  // `tag` is what stands before "[PID]:".
+  static absl::StatusOr<std::shared_ptr<DatagramSink>> Open(
+      DatagramForm form, const std::string& path, const std::string& tag);
+  ~DatagramSink() override;
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override;
+  void flush_() override {}
+
+ private:
+  DatagramSink(DatagramForm form, std::string path, std::string tag)
+      : form_(form), path_(std::move(path)), tag_(std::move(tag)) {}
+
+  int Connect();
+  bool Send(std::string_view datagram);
+  std::string SyslogDatagram(int priority, std::string_view line,
+                             std::time_t time) const;
+  std::string JournalDatagram(int priority, std::string_view line) const;
+
+  const DatagramForm form_;
+  const std::string path_;
+  const std::string tag_;
+  int fd_ = -1;  // guarded by the base's mutex; -1: not connected
+};
+
+}  // namespace tlspost
+
+#endif  // TLSPOST_PROXY_LOG_SINKS_H_

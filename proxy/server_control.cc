@@ -1,0 +1,145 @@
+// What the owner of the process can ask a running Server, and how one tlspost
+// takes over from another.
+//
+// The way of a takeover: the new one asks for the listening sockets
+// ("listeners") and gets descriptors of the very same ones, so that no client
+// is in a queue that nobody serves; it starts its workers on them; then it says
+// "took over", and the old one drains. If it never says so, nothing has
+// changed.
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
+#include "common/base/status.h"
+#include "common/io/listen_socket.h"
+#include "proxy/reload_command.h"
+#include "proxy/server.h"
+#include "proxy/startup.h"
+
+namespace tlspost {
+namespace {
+
+constexpr std::string_view kReload = "reload";
+constexpr std::string_view kListeners = "listeners";
+constexpr std::string_view kSend = "send";
+constexpr std::string_view kTookOver = "took over";
+
+// Between two words of the other process that it has no reason to put off.
+constexpr std::chrono::seconds kWordTime(10);
+// For the new process to come up once it has the sockets.
+constexpr std::chrono::minutes kStartTime(5);
+
+}  // namespace
+
+// --- for who serves already -----------------------------------------------
+
+absl::Status Server::StartControl() {
+  if (settings_.control_socket.empty()) return absl::OkStatus();
+  control_.AddCommand(std::string(kReload),
+                      [this](io::UnixChannel& channel, std::string_view) {
+                        const absl::Status told =
+                            channel.Write(FormatReloadResult(ReloadAndWait()));
+                        static_cast<void>(told);  // it may have left
+                      });
+  control_.AddCommand(std::string(kListeners),
+                      [this](io::UnixChannel& channel, std::string_view) {
+                        HandOver(channel);
+                      });
+  const absl::Status started =
+      control_.Start(settings_.control_socket, predecessor_.has_value());
+  return started.ok() ? started : InSetting("control_socket", started);
+}
+
+void Server::HandOver(io::UnixChannel& channel) {
+  std::vector<io::Descriptor> sockets = sockets_.Copies();
+  for (const io::Descriptor& socket : admin_sockets_) {
+    sockets.emplace_back(io::DuplicateSocket(socket.get()));
+  }
+  if (draining_ ||
+      !channel.Write(absl::StrFormat("%d\n", sockets.size())).ok()) {
+    return;
+  }
+  const auto go = channel.ReadLine(kWordTime);
+  if (!go.ok() || *go != kSend) return;
+  if (!channel.SendDescriptors(sockets).ok()) return;
+  sockets.clear();
+  log_.Info("takeover: another tlspost has got the listening sockets");
+  const auto end = channel.ReadLine(kStartTime);
+  if (!end.ok() || *end != kTookOver || draining_) {
+    log_.Warning("takeover: the other tlspost did not come up; going on");
+    return;
+  }
+  StopAdmin();
+  log_.Info("takeover: another tlspost serves now; draining");
+  Drain(Parting::kWhenDone);
+}
+
+// --- for who comes --------------------------------------------------------
+
+absl::Status Server::AdoptSockets() {
+  const absl::Status adopted =
+      sockets_.Adopt(io::InheritedSockets(), /*shared=*/true);
+  if (!adopted.ok()) return InSetting("LISTEN_FDS", adopted);
+  if (!settings_.takeover) return absl::OkStatus();
+  const absl::Status asked = AskPredecessor();
+  return asked.ok() ? asked : InSetting("takeover", asked);
+}
+
+absl::Status Server::AskPredecessor() {
+  auto channel = io::UnixChannel::Connect(settings_.control_socket);
+  if (absl::IsNotFound(channel.status())) {
+    log_.Info(absl::StrFormat("takeover: %s; this is an ordinary start",
+                              MessageOf(channel.status())));
+    return absl::OkStatus();
+  }
+  if (!channel.ok()) return channel.status();
+  const absl::Status asked =
+      channel->Write(absl::StrFormat("%s\n", kListeners));
+  if (!asked.ok()) return asked;
+  const auto answer = channel->ReadLine(kWordTime);
+  if (!answer.ok()) return answer.status();
+  int count = 0;
+  if (!absl::SimpleAtoi(*answer, &count) || count < 1) {
+    return absl::UnavailableError(absl::StrFormat(
+        "the tlspost that runs hands nothing over: %s", *answer));
+  }
+  const absl::Status ready = channel->Write(absl::StrFormat("%s\n", kSend));
+  if (!ready.ok()) return ready;
+  auto sockets =
+      channel->ReceiveDescriptors(static_cast<size_t>(count), kWordTime);
+  if (!sockets.ok()) return sockets.status();
+  predecessor_.emplace(*std::move(channel));
+  return sockets_.Adopt(*std::move(sockets), /*shared=*/false);
+}
+
+// systemd waits on a socket that nobody would serve.
+absl::Status Server::CheckAllClaimed() {
+  const std::vector<io::Endpoint> unclaimed = sockets_.Unclaimed();
+  const bool from_systemd = !predecessor_.has_value() && !unclaimed.empty();
+  if (from_systemd) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "LISTEN_FDS: there is a socket at %s, which is no address of listen, "
+        "listen_tls, a [[listener]] or admin_listen; name it there, or take it "
+        "out of the .socket unit",
+        unclaimed.front().ToString()));
+  }
+  // Of the predecessor: its addresses that are ours no more.
+  sockets_.DropUnclaimed();
+  return absl::OkStatus();
+}
+
+void Server::TakeOver() {
+  if (!predecessor_.has_value()) return;
+  const absl::Status told =
+      predecessor_->Write(absl::StrFormat("%s\n", kTookOver));
+  log_.Info(told.ok() ? "takeover: the tlspost before this one drains"
+                      : "takeover: the tlspost before this one is gone");
+  predecessor_.reset();
+}
+
+}  // namespace tlspost

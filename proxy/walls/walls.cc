@@ -1,0 +1,208 @@
+#include "proxy/walls/walls.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "proxy/certificate_files.h"
+#include "proxy/config.h"
+#include "proxy/settings_table.h"
+#include "proxy/walls/landlock.h"
+#include "proxy/walls/syscall_filter.h"
+
+namespace tlspost {
+namespace {
+
+std::string ConfigFileIn(std::span<const char* const> args) {
+  constexpr std::string_view kConfig = "--config=";
+  for (const std::string_view arg : args) {
+    if (arg.starts_with(kConfig))
+      return std::string(arg.substr(kConfig.size()));
+  }
+  return "";
+}
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// What name look-ups, time zones and OpenSSL read for themselves.
+constexpr std::string_view kSystemFolders[] = {
+    "/etc",
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+    // how much memory there is, and whether io_uring is allowed
+    "/proc/meminfo",
+    "/sys/fs/cgroup",
+    "/proc/sys/kernel",
+};
+constexpr std::string_view kDevices[] = {"/dev/null", "/dev/random",
+                                         "/dev/urandom"};
+// Settings with a socket that the server makes at a path.
+constexpr std::string_view kSocketSettings[] = {"control_socket"};
+
+// Below the server's own /proc; a path there is good as long as its folder is
+// held open.
+constexpr const char* kOwnProcess = "/proc/self";
+
+std::vector<FileRule> ServerRules(const Settings& settings) {
+  std::vector<FileRule> rules;
+  for (const std::string_view folder : kSystemFolders) {
+    rules.push_back({std::string(folder), kMayRead});
+  }
+  for (const std::string_view device : kDevices) {
+    rules.push_back({std::string(device), kMayRead | kMayWrite});
+  }
+  rules.push_back({kOwnProcess, kMayRead});
+  // OpenSSL looks into these when it needs an authority.
+  for (const std::string& folder :
+       {settings.tls_CApath, settings.backend_tls_CApath}) {
+    if (!folder.empty()) rules.push_back({folder, kMayRead});
+  }
+  for (const std::string_view name : kSocketSettings) {
+    const Setting* setting = FindSetting(name);
+    const std::string path =
+        setting == nullptr ? "" : FormatValue(*setting, settings);
+    if (!path.empty()) rules.push_back({FolderOf(path), kMakeSockets});
+  }
+  return rules;
+}
+
+std::vector<FileRule> KeeperRules(const Settings& settings) {
+  std::vector<FileRule> rules = {{"/", kMayRead}};
+  if (!settings.log_file.empty()) {
+    rules.push_back({settings.log_file, kMayWrite});
+    rules.push_back({FolderOf(settings.log_file), kMakeFiles});
+  }
+  return rules;
+}
+
+// What the keeper may open: what the settings say now. A name that is not known
+// is looked for in the settings file and in the SNI map again, which may have
+// changed; both are the administrator's to write, and not the server's.
+class NamedFiles {
+ public:
+  explicit NamedFiles(std::span<const char* const> args) : args_(args) {}
+
+  bool Has(const std::string& path, FileUse use) {
+    if (Known(use).count(path) != 0) return true;
+    const absl::StatusOr<Settings> settings = LoadSettings(args_);
+    if (!settings.ok()) {
+      // The settings file may be asked for, so that it is heard what is wrong.
+      return use == FileUse::kRead && path == ConfigFileIn(args_);
+    }
+    for (const FileUse each : {FileUse::kRead, FileUse::kAppend}) {
+      const std::vector<std::string> files =
+          FilesNamedBy(*settings, args_, each);
+      Known(each) = std::set<std::string>(files.begin(), files.end());
+    }
+    return Known(use).count(path) != 0;
+  }
+
+ private:
+  std::set<std::string>& Known(FileUse use) {
+    return use == FileUse::kRead ? readable_ : appendable_;
+  }
+
+  const std::span<const char* const> args_;
+  std::set<std::string> readable_;
+  std::set<std::string> appendable_;
+};
+
+}  // namespace
+
+std::vector<std::string> FilesNamedBy(const Settings& settings,
+                                      std::span<const char* const> args,
+                                      FileUse use) {
+  if (use == FileUse::kAppend) return {settings.log_file};
+  std::vector<std::string> files = settings.tls_chain_files;
+  files.insert(files.end(), settings.tls_stapling_files.begin(),
+               settings.tls_stapling_files.end());
+  for (const std::string& file :
+       {settings.tls_cert_file, settings.tls_key_file, settings.tls_CAfile,
+        settings.tls_CApath, settings.tls_ticket_key_file,
+        settings.backend_tls_CAfile, settings.backend_tls_CApath,
+        ConfigFileIn(args)}) {
+    files.push_back(file);
+  }
+  if (!settings.tls_server_sni_maps.empty()) {
+    files.push_back(MapPath(settings.tls_server_sni_maps));
+    const std::vector<std::string> named =
+        FilesInSniMap(settings.tls_server_sni_maps);
+    files.insert(files.end(), named.begin(), named.end());
+  }
+  files.erase(std::remove(files.begin(), files.end(), std::string()),
+              files.end());
+  return files;
+}
+
+absl::StatusOr<std::unique_ptr<Walls>> Walls::Build(
+    const Settings& settings, std::span<const char* const> args) {
+  auto identity = FindIdentity(settings);
+  if (!identity.ok()) return identity.status();
+  std::unique_ptr<Walls> walls(
+      new Walls(*std::move(identity), settings.sandbox));
+  if (!walls->sandbox_ && !walls->identity_.has_value()) return walls;
+  if (walls->sandbox_) HideMemory();
+  const std::vector<FileRule> keeper_rules = KeeperRules(settings);
+  auto keeper =
+      FileKeeper::Start([names = std::make_shared<NamedFiles>(args)](
+                            const std::string& path,
+                            FileUse use) { return names->Has(path, use); },
+                        [&] {
+                          KeepFileCapabilities();
+                          if (!settings.sandbox) return;
+                          RestrictFiles(keeper_rules);
+                          FilterSyscalls();
+                        });
+  if (!keeper.ok()) return keeper.status();
+  walls->keeper_ = *std::move(keeper);
+  SetFileOpener(walls->keeper_.get());
+  if (!walls->sandbox_) return walls;
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  // Held open for ever: see kOwnProcess.
+  open(kOwnProcess, O_PATH | O_CLOEXEC);
+  walls->landlock_version_ = RestrictFiles(ServerRules(settings));
+  return walls;
+}
+
+Walls::~Walls() { SetFileOpener(nullptr); }
+
+absl::StatusOr<std::string> Walls::Close() {
+  std::vector<std::string> built;
+  if (identity_.has_value()) {
+    const absl::Status became = Become(*identity_);
+    if (!became.ok()) return became;
+    // The kernel has hidden the memory again, which is not wanted without a
+    // sandbox.
+    if (!sandbox_) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  }
+  built.push_back(absl::StrFormat("user id %d", geteuid()));
+  if (!sandbox_) {
+    built.push_back("no sandbox (sandbox = no)");
+    return absl::StrJoin(built, ", ");
+  }
+  built.push_back("no new privileges");
+  built.push_back(
+      landlock_version_ > 0
+          ? absl::StrFormat("Landlock %d", landlock_version_)
+          : "no Landlock (the kernel has none, or does not let us)");
+  built.push_back(FilterSyscalls()
+                      ? "system calls filtered"
+                      : "no system call filter (the kernel has none)");
+  return absl::StrJoin(built, ", ");
+}
+
+}  // namespace tlspost
