@@ -30,9 +30,11 @@ void CountSuccess(Counters& counters, const TlsDescription& tls) {
   ++counters.handshake_groups.at(LabelIndex(kTlsGroupLabels, TlsGroupOf(tls)));
 }
 
-void NoteSuccess(SessionServices& services, const ClientChannel& client) {
+void NoteSuccess(SessionServices& services, ClientChannel& client) {
   const TlsDescription tls = client.stream().engine()->Describe();
   CountSuccess(services.counters, tls);
+  client.TraceEvent(
+      absl::StrFormat("%s with cipher %s", tls.protocol, tls.cipher));
   if (services.settings.tls_loglevel >= 1) {
     services.log.Info(
         smtp::FormatTlsLogLine(tls, smtp::TlsLogDirection::kFrom,
@@ -110,6 +112,7 @@ Task<absl::Status> ShakeHands(SessionServices& services, ClientChannel& client,
     services.counters.Observe(Phase::kHandshake, services.loop.Now() - began);
     NoteSuccess(services, client);
   } else {
+    client.TraceEvent("TLS handshake failed");
     NoteFailure(services, client, shaken, start);
   }
   co_return shaken;

@@ -1,5 +1,6 @@
-// The program's commands: serve (the default), check, reload, report,
-// import-postfix, demo, healthcheck, container, and what is only printed.
+// The program's commands: serve (the default), check, reload, trace,
+// report, import-postfix, demo, healthcheck, container, and what is only
+// printed.
 
 #include <cstdio>
 #include <optional>
@@ -23,6 +24,7 @@
 #include "proxy/service_watch.h"
 #include "proxy/settings_help.h"
 #include "proxy/signals.h"
+#include "proxy/trace_command.h"
 #include "proxy/walls/walls.h"
 
 namespace tlspost {
@@ -113,6 +115,7 @@ int Main(std::span<const char* const> args) {
   if (command == "healthcheck") return RunHealthcheck(args.subspan(2));
   if (command == "container") return RunContainer(args.subspan(2));
   if (command == "reload") return RunReload(args.subspan(2));
+  if (command == "trace") return RunTrace(args.subspan(2));
   if (command == "report") return RunReport(args.subspan(2));
   if (command == "serve") return Serve(args.subspan(2));
   if (command.empty() || command.starts_with('-')) {
@@ -120,8 +123,8 @@ int Main(std::span<const char* const> args) {
   }
   std::fprintf(stderr,
                "tlspost: unknown command \"%s\"; the commands are serve, "
-               "check, reload, report, import-postfix, healthcheck, container "
-               "and demo, and --help tells more\n",
+               "check, reload, trace, report, import-postfix, healthcheck, "
+               "container and demo, and --help tells more\n",
                args[1]);
   return 2;
 }

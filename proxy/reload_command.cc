@@ -2,18 +2,14 @@
 
 #include "proxy/reload_command.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status.h"
-#include "common/io/unix_channel.h"
-#include "proxy/config.h"
+#include "proxy/control_client.h"
 
 namespace tlspost {
 namespace {
@@ -28,38 +24,17 @@ int Say(int exit_status, std::string_view words) {
   return exit_status;
 }
 
-absl::StatusOr<std::string> Ask(const std::string& path) {
-  auto channel = io::UnixChannel::Connect(path);
-  if (absl::IsNotFound(channel.status())) {
-    return absl::NotFoundError(
-        absl::StrFormat("%s; start tlspost with the same control_socket",
-                        MessageOf(channel.status())));
-  }
-  if (!channel.ok()) return channel.status();
-  const absl::Status asked = channel->Write("reload\n");
-  if (!asked.ok()) return asked;
-  return channel->ReadLine(kReloadTime);
-}
-
 }  // namespace
 
 int RunReload(std::span<const char* const> args) {
-  std::vector<absl::Status> errors;
-  const std::string path = FindControlSocket(args, errors);
-  if (path.empty()) {
-    if (!errors.empty()) return Say(kReloadFailed, MessageOf(errors.front()));
-    return Say(kReloadFailed,
-               "there is no control_socket to ask; set one and restart "
-               "tlspost, or send it SIGHUP and read its log");
-  }
-  const auto answer = Ask(path);
-  if (!answer.ok()) return Say(kReloadFailed, MessageOf(answer.status()));
-  const std::string_view text = *answer;
-  const size_t blank = std::min(text.find(' '), text.size());
-  const std::string_view word = text.substr(0, blank);
-  const std::string_view words = text.substr(std::min(blank + 1, text.size()));
-  if (word == "done") return Say(kReloadInForce, words);
-  return Say(word == "restart" ? kReloadNeedsRestart : kReloadFailed, words);
+  auto channel = AskControl(args, "reload");
+  if (!channel.ok()) return Say(kReloadFailed, MessageOf(channel.status()));
+  const auto line = channel->ReadLine(kReloadTime);
+  if (!line.ok()) return Say(kReloadFailed, MessageOf(line.status()));
+  const ControlAnswer answer = SplitAnswer(*line);
+  if (answer.word == "done") return Say(kReloadInForce, answer.words);
+  return Say(answer.word == "restart" ? kReloadNeedsRestart : kReloadFailed,
+             answer.words);
 }
 
 std::string FormatReloadResult(const Server::ReloadResult& result) {

@@ -20,15 +20,19 @@
 #include "proxy/reload_command.h"
 #include "proxy/server.h"
 #include "proxy/startup.h"
+#include "proxy/trace_command.h"
 
 namespace tlspost {
 namespace {
 
 constexpr std::string_view kReload = "reload";
+constexpr std::string_view kTrace = "trace";
 constexpr std::string_view kListeners = "listeners";
 constexpr std::string_view kSend = "send";
 constexpr std::string_view kTookOver = "took over";
 
+// Lines of a trace are written together after so long.
+constexpr std::chrono::milliseconds kTracePause(100);
 // Between two words of the other process that it has no reason to put off.
 constexpr std::chrono::seconds kWordTime(10);
 // For the new process to come up once it has the sockets.
@@ -50,6 +54,12 @@ absl::Status Server::StartControl() {
                       [this](io::UnixChannel& channel, std::string_view) {
                         HandOver(channel);
                       });
+  control_.AddCommand(std::string(kTrace), [this](io::UnixChannel& channel,
+                                                  std::string_view networks) {
+    ServeTrace(shared_->trace, networks,
+               {[&](std::string_view text) { return channel.Write(text); },
+                [&] { return channel.StaysOpen(kTracePause); }});
+  });
   const absl::Status started =
       control_.Start(settings_.control_socket, predecessor_.has_value());
   return started.ok() ? started : InSetting("control_socket", started);

@@ -3,11 +3,11 @@
 #include "proxy/session_log.h"
 
 #include <chrono>
-#include <ctime>
 #include <optional>
 #include <string>
 
 #include "absl/strings/str_format.h"
+#include "absl/time/time.h"
 #include "common/smtp/tls_summary.h"
 #include "proxy/session.h"
 
@@ -23,14 +23,9 @@ std::string Hex(std::string_view octets) {
 }
 
 // "2027-01-31T12:00:00Z"
-std::string DateOf(int64_t seconds) {
-  const auto time = static_cast<std::time_t>(seconds);
-  std::tm utc = {};
-  gmtime_r(&time, &utc);
-  char text[32];
-  const size_t size =
-      std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return std::string(text, size);
+std::string FormatIsoTime(int64_t seconds) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(seconds),
+                          absl::UTCTimeZone());
 }
 
 }  // namespace
@@ -69,7 +64,7 @@ void AddTls(const ClientChannel& client, LogRecord& record) {
   if (!served.has_value()) return;
   record.Text("certificate", served->name)
       .Text("certificate_key", served->key)
-      .Text("certificate_not_after", DateOf(served->not_after_s))
+      .Text("certificate_not_after", FormatIsoTime(served->not_after_s))
       .Text("certificate_sha256", Hex(served->fingerprint));
 }
 

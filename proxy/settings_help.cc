@@ -30,6 +30,9 @@ Usage:
       Asks the tlspost that runs, by its control_socket, to read its settings
       and certificates anew, and waits. Exit status 0: all is in force; 3: part
       of it is kept until a restart; 1: nothing has changed.
+  tlspost trace [--config=FILE] [--name=value]... NETWORK...
+      Shows, as it happens, what clients in these networks and tlspost say to
+      each other; no messages, no passwords. Asks as reload does.
   tlspost report [--config=FILE] [--name=value]... [--json]
       Asks the running tlspost, at admin_listen, who still sends without TLS or
       in an old version, and what stricter settings would have refused.

@@ -1,6 +1,9 @@
+// The networks of a command line, and lines on their way to a terminal.
+
 #include "proxy/trace_command.h"
 
 #include <chrono>
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,9 +11,14 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
 #include "common/smtp/text.h"
+#include "proxy/control_client.h"
 
 namespace tlspost {
 namespace {
+
+constexpr std::chrono::seconds kTraceBeginTime(10);
+// No limit, only how long one wait is.
+constexpr std::chrono::hours kTraceSilence(1);
 
 // As the loops have it.
 io::Time TraceNow() {
@@ -41,7 +49,40 @@ std::string TextOf(const TraceHub::Batch& batch) {
   return text;
 }
 
+int SayTrace(int exit_status, std::string_view words) {
+  std::fprintf(stderr, "tlspost: trace: %.*s\n", static_cast<int>(words.size()),
+               words.data());
+  return exit_status;
+}
+
 }  // namespace
+
+int RunTrace(std::span<const char* const> args) {
+  std::vector<const char*> of_serve;
+  std::string command = "trace";
+  for (const char* arg : args) {
+    const std::string_view text = arg;
+    if (text.starts_with('-')) {
+      of_serve.push_back(arg);
+    } else {
+      command.append(" ").append(text);
+    }
+  }
+  auto channel = AskControl(of_serve, command);
+  if (!channel.ok()) return SayTrace(1, MessageOf(channel.status()));
+  const auto first = channel->ReadLine(kTraceBeginTime);
+  if (!first.ok()) return SayTrace(1, MessageOf(first.status()));
+  const ControlAnswer answer = SplitAnswer(*first);
+  if (answer.word != "tracing") return SayTrace(1, answer.words);
+  SayTrace(0, absl::StrFormat("clients in %s; Ctrl-C ends it", answer.words));
+  while (true) {
+    const auto line = channel->ReadLine(kTraceSilence);
+    if (absl::IsDeadlineExceeded(line.status())) continue;
+    if (!line.ok()) return SayTrace(1, "tlspost has ended it");
+    // Whoever reads it may have gone, as `head` does.
+    if (std::puts(line->c_str()) < 0 || std::fflush(stdout) != 0) return 0;
+  }
+}
 
 void ServeTrace(TraceHub& hub, std::string_view networks,
                 const TraceReader& reader) {
@@ -55,11 +96,12 @@ void ServeTrace(TraceHub& hub, std::string_view networks,
     static_cast<void>(told);  // it may have left
     return;
   }
-  while (reader.wait()) {
+  bool is_there = reader.write(absl::StrFormat("tracing %s\n", networks)).ok();
+  while (is_there && reader.wait()) {
     const auto batch = hub.Take(*opened, TraceNow());
     if (!batch.ok()) return;
     const std::string text = TextOf(*batch);
-    if (!text.empty() && !reader.write(text).ok()) break;
+    if (!text.empty()) is_there = reader.write(text).ok();
   }
   hub.Close(*opened);
 }

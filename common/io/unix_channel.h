@@ -42,6 +42,12 @@ class UnixChannel {
   absl::StatusOr<std::string> ReadLine(std::chrono::milliseconds timeout);
   absl::Status Write(std::string_view text);
 
+  // Lets `time` pass. False, and perhaps earlier: the other side has closed, or
+  // said something nobody waits for, or Shutdown.
+  bool StaysOpen(std::chrono::milliseconds time) {
+    return absl::IsDeadlineExceeded(AwaitInput(time));
+  }
+
   // Copies of `sockets` for the other side, which takes as many.
   absl::Status SendDescriptors(std::span<const Descriptor> sockets);
   absl::StatusOr<std::vector<Descriptor>> ReceiveDescriptors(

@@ -21,7 +21,7 @@
 namespace tlspost {
 namespace {
 
-std::string Limit(uint64_t value) {
+std::string LimitText(uint64_t value) {
   return value == io::ResourceLimit::kUnlimited ? "unlimited"
                                                 : std::to_string(value);
 }
@@ -62,7 +62,7 @@ class MachineCheck {
       found_.Ok("open files",
                 absl::StrFormat("a limit of %s is enough for max_connections = "
                                 "%d",
-                                Limit(limit), settings_.max_connections));
+                                LimitText(limit), settings_.max_connections));
     }
   }
 
@@ -80,7 +80,7 @@ class MachineCheck {
               absl::StrFormat("io_uring, with a ring for each of %d workers "
                               "(limit of locked memory: %s bytes)",
                               WorkerCount(settings_),
-                              Limit(io::LockedMemoryLimit().soft)));
+                              LimitText(io::LockedMemoryLimit().soft)));
   }
 
   void CheckBacklog() {

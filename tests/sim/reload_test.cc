@@ -31,7 +31,8 @@ int CountOf(std::string_view words, const std::string& text) {
 }
 
 // Says these lines, each answered once, with so long a pause before each.
-ClientPlan Saying(const std::vector<std::string>& lines, io::Duration pause) {
+ClientPlan SayingSlowly(const std::vector<std::string>& lines,
+                        io::Duration pause) {
   ClientPlan plan;
   for (const std::string& line : lines) {
     plan.raw.push_back({line + "\r\n", 1});
@@ -135,8 +136,8 @@ TEST(Reload, ASessionKeepsWhatItBeganWith) {
     settings.hostname = "after.example";
     settings.disable_vrfy_command = true;
     World world(std::move(options));
-    world.AddClient(Saying({"VRFY a", "VRFY a", "VRFY a"}, 2s));
-    ClientPlan later = Saying({"VRFY a"}, 0s);
+    world.AddClient(SayingSlowly({"VRFY a", "VRFY a", "VRFY a"}, 2s));
+    ClientPlan later = SayingSlowly({"VRFY a"}, 0s);
     later.start_after = 5s;
     world.AddClient(std::move(later));
     world.AtTime(4s, [&] { world.Reload(settings); });
@@ -468,7 +469,7 @@ TEST(Parting, MoreHasteMayBeAskedForMeanwhile) {
   WorldOptions options;
   options.settings.drain_timeout = 600s;
   World world(std::move(options));
-  world.AddClient(Saying(std::vector<std::string>(20, "NOOP"), 4s));
+  world.AddClient(SayingSlowly(std::vector<std::string>(20, "NOOP"), 4s));
   world.AtTime(5s, [&] { world.Drain(Parting::kWhenDone); });
   world.AtTime(14s, [&] { world.Drain(); });
   EXPECT_EQ(world.Run(), "");

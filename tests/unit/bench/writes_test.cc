@@ -11,7 +11,7 @@
 namespace tlspost::still {
 namespace {
 
-constexpr int kOperations = 10;
+constexpr int kWritesMeasured = 10;
 
 struct Writes {
   double client;   // to the client, for each operation
@@ -29,10 +29,10 @@ Writes CountWrites(const char* name) {
   };
   const uint64_t client = clients();
   const uint64_t backend = scene->stage.backend_writes();
-  for (int i = 0; i < kOperations; ++i) cell.operate(*scene);
-  return {static_cast<double>(clients() - client) / kOperations,
+  for (int i = 0; i < kWritesMeasured; ++i) cell.operate(*scene);
+  return {static_cast<double>(clients() - client) / kWritesMeasured,
           static_cast<double>(scene->stage.backend_writes() - backend) /
-              kOperations};
+              kWritesMeasured};
 }
 
 TEST(Writes, APipelinedEnvelopeIsOneEachWayAndItsMessageAnother) {

@@ -27,7 +27,18 @@ TEST(TraceCommand, EndsWithItsReader) {
                               }};
   ServeTrace(hub, "192.0.2.0/24 2001:db8::/32", reader);
   EXPECT_EQ(waits, 3);
-  EXPECT_EQ(heard, "");
+  EXPECT_EQ(heard, "tracing 192.0.2.0/24 2001:db8::/32\n");
+  EXPECT_FALSE(hub.active());
+}
+
+TEST(TraceCommand, EndsWithAReaderThatHasLeftAtOnce) {
+  TraceHub hub;
+  ServeTrace(hub, "192.0.2.0/24",
+             {[](std::string_view) { return absl::UnavailableError("gone"); },
+              [] {
+                ADD_FAILURE() << "nobody is there to wait for";
+                return false;
+              }});
   EXPECT_FALSE(hub.active());
 }
 
