@@ -182,7 +182,7 @@ class BackendPool final : private LeaseHome {
   // --- opening and closing (backend_pool_dial.cc) ---
   void Grow();
   bool TakeSlot();
-  int SparesMissing() const;
+  int Spares() const;
   std::vector<BackendTarget*> SlowTargets() const;
   bool Counts(const Dialing& dialing) const;
   int CountedDials() const;

@@ -76,16 +76,12 @@ Task<bool> BackendPool::Shutdown(io::Time deadline) {
 
 // --- opening --------------------------------------------------------------
 
-int BackendPool::SparesMissing() const {
+int BackendPool::Spares() const {
   // A connection that is spent on one client is no spare.
   const auto spare = [this](const std::unique_ptr<Backend>& backend) {
     return introducer_.MayCarryAnyone(*backend);
   };
-  const auto spares = std::count_if(idle_.begin(), idle_.end(), spare);
-  // The first connection tells what can be offered to clients.
-  const int wanted =
-      std::max(settings_->backend_warm_spares, knows_capabilities_ ? 0 : 1);
-  return std::max(0, wanted - static_cast<int>(spares));
+  return static_cast<int>(std::count_if(idle_.begin(), idle_.end(), spare));
 }
 
 std::vector<BackendTarget*> BackendPool::SlowTargets() const {
@@ -125,7 +121,12 @@ int BackendPool::WaitersUnserved() {
 
 int BackendPool::DialsMissing() {
   if (!introducer_.opens_per_client()) {
-    return waiting() + SparesMissing() - CountedDials();
+    const int spares = Spares();
+    int wanted =
+        waiting() + std::max(0, settings_->backend_warm_spares - spares);
+    // Any connection tells what can be offered to clients.
+    if (!knows_capabilities_ && spares == 0) wanted = std::max(wanted, 1);
+    return wanted - CountedDials();
   }
   const int unserved = WaitersUnserved();
   const bool is_unknown = !knows_capabilities_ && CountedDials() == 0;

@@ -4,9 +4,10 @@ Stages, in order: lint; machine (what is shipped beside the program, as far as
 reading tells; scripts/test-machine builds and runs it); clang++ with
 AddressSanitizer and UndefinedBehaviorSanitizer (unit and simulation tests);
 g++, as it is shipped (the same tests); fuzz (a minute of libFuzzer); end to
-end, with clang's sanitized binary. The end-to-end tests wait more than they work: they run while
-g++ and the fuzzers do, which give way to them, and are shown at the end. A
-stage whose build failed is counted as one failure and the others go on.
+end, with clang's sanitized binary. The end-to-end tests wait more than they
+work: they begin as soon as there is that binary, all else gives way to them, and
+they are shown at the end. A stage whose build failed is counted as one failure
+and the others go on.
 """
 
 import argparse
@@ -21,6 +22,8 @@ import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Before a command that the end-to-end tests shall not wait for.
+_GIVE_WAY = ["nice", "-n", "10"]
 COUNT_LINE = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped\b")
 
 
@@ -98,8 +101,8 @@ def add_gtest_reports(folder, result):
     return len(reports)
 
 
-def build(preset, result):
-    if run(["nice", "-n", "10", "scripts/build", preset]) == 0:
+def build(preset, result, target="all"):
+    if run(_GIVE_WAY + ["scripts/build", preset, target]) == 0:
         return True
     result.failed += 1
     result.notes.append("the build failed")
@@ -114,7 +117,8 @@ def build_and_test(preset, result):
         env = dict(os.environ, GTEST_OUTPUT=f"xml:{folder}/",
                    ASAN_OPTIONS="detect_stack_use_after_return=1",
                    UBSAN_OPTIONS="print_stacktrace=1")
-        status = run(["ctest", "--test-dir", f"build/{preset}",
+        status = run(_GIVE_WAY +
+                     ["ctest", "--test-dir", f"build/{preset}",
                       "--output-on-failure", "--no-tests=error",
                       "--parallel", str(os.cpu_count())], env=env)
         reports = add_gtest_reports(folder, result)
@@ -122,6 +126,28 @@ def build_and_test(preset, result):
         # A binary that crashes leaves no report.
         result.failed += 1
         result.notes.append("a test binary crashed or was not built")
+
+
+class EndToEnd:
+    """The end-to-end tests, which run beside other stages."""
+
+    def __init__(self, is_chosen):
+        self._is_chosen = is_chosen
+        self._running = None
+
+    def start(self):
+        """Begins them, unless they are not asked for or there is no binary."""
+        binary = ROOT / "build/clang/proxy/tlspost"
+        if self._is_chosen and self._running is None and binary.exists():
+            self._running = Counted(["tests/e2e/run", "--binary", str(binary)])
+
+    def finish(self, result):
+        self.start()
+        if self._running is None:
+            result.failed += 1
+            result.notes.append("the clang build left no tlspost to test")
+            return
+        self._running.finish(result)
 
 
 def lint(result, _):
@@ -132,8 +158,10 @@ def machine(result, _):
     Counted(["tests/machine/run", "--quick"]).finish(result)
 
 
-def clang(result, _):
-    build_and_test("clang", result)
+def clang(result, beside):
+    if build("clang", result, "programs"):
+        beside.start()
+        build_and_test("clang", result)
 
 
 def gcc(result, _):
@@ -141,29 +169,15 @@ def gcc(result, _):
 
 
 def fuzz(result, _):
-    Counted(["nice", "-n", "10", "tests/fuzz/run", "--seconds=60"]).finish(result)
+    Counted(_GIVE_WAY + ["tests/fuzz/run", "--seconds=60"]).finish(result)
 
 
-def start_end_to_end():
-    """None when there is nothing to test."""
-    binary = ROOT / "build/clang/proxy/tlspost"
-    if not binary.exists():
-        return None
-    return Counted(["tests/e2e/run", "--binary", str(binary)])
-
-
-def end_to_end(result, running):
-    if running is None:
-        result.failed += 1
-        result.notes.append("the clang build left no tlspost to test")
-        return
-    running.finish(result)
+def end_to_end(result, beside):
+    beside.finish(result)
 
 
 STAGES = {"lint": lint, "machine": machine, "clang": clang, "gcc": gcc,
           "fuzz": fuzz, "e2e": end_to_end}
-# The end-to-end tests' binary is there behind these.
-BEFORE_BINARY = ("lint", "machine", "clang")
 
 
 def print_summary(results, left_out):
@@ -193,16 +207,13 @@ def main():
         if name not in STAGES:
             parser.error(f"no stage {name}; there are {', '.join(STAGES)}")
     results = []
-    running = None
+    beside = EndToEnd("e2e" in chosen)
     for name, stage in STAGES.items():
-        if (name not in BEFORE_BINARY and running is None
-                and "e2e" in chosen):
-            running = start_end_to_end()
         if name not in chosen:
             continue
         result = Result(name)
         started = time.monotonic()
-        stage(result, running)
+        stage(result, beside)
         result.seconds = time.monotonic() - started
         results.append(result)
     left_out = [name for name in STAGES if name not in chosen]

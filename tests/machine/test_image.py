@@ -208,11 +208,6 @@ class ImageTest(ContainerCase):
             *more
         )
 
-    def needs_fallback(self):
-        helped = self.world.podman("run", "--rm", self.image, "--help")
-        if "--io_engine" not in helped:
-            self.skipTest("this tlspost has no io_engine: it needs io_uring")
-
     def test_is_small(self):
         size = self.world.inspect(self.image)["Size"]
         print("image: %.1f MB" % (size / 10**6))
@@ -270,7 +265,6 @@ class ImageTest(ContainerCase):
             self.assertEqual(int(status[name], 16), 0, name)
 
     def test_delivers_where_io_uring_is_refused(self):
-        self.needs_fallback()
         for name, options in (
             ("podman's own profile", []),
             ("as Docker does", [self.world.profile(errno.EPERM)]),
@@ -286,7 +280,6 @@ class ImageTest(ContainerCase):
                 self.world.remove("tlspost", "postfix")
 
     def test_delivers_with_little_locked_memory(self):
-        self.needs_fallback()
         self.serve(
             "--security-opt", _OURS, "--ulimit", "memlock=65536:65536"
         )

@@ -37,7 +37,7 @@ rm -r /next/tree
 _FUNCTIONS = """
 start() {
   install -d -o tlspost -g tlspost /run/tlspost /var/log/tlspost
-  %s &
+  "$@" %(start)s &
   pid=$!
   for wait in $(seq 100); do
     ! tlspost healthcheck --config=/etc/tlspost/tlspost.toml 2>/dev/null || return 0
@@ -45,6 +45,9 @@ start() {
     sleep 0.2
   done
   tlspost healthcheck --config=/etc/tlspost/tlspost.toml
+}
+reload() {
+  %(reload)s
 }
 stop() {
   kill -TERM $pid
@@ -108,7 +111,15 @@ class PackageCase:
         return unit_file.read(self.read("lib/systemd/system/tlspost.service"))
 
     def script(self, text):
-        return _FUNCTIONS % unit_file.command_of(self.unit()) + text
+        unit = self.unit()
+        return (
+            _FUNCTIONS
+            % {
+                "start": unit_file.command_of(unit),
+                "reload": unit_file.command_of(unit, "ExecReload"),
+            }
+            + text
+        )
 
     def read(self, path):
         with open(self.root.file(path), encoding="utf-8") as file:
@@ -165,7 +176,13 @@ class PackageCase:
                 grep -E '^(Uid|Gid|Groups|CapEff|NoNewPrivs):' /proc/$pid/status
                 openssl s_client -starttls smtp -connect 127.0.0.1:2525 \\
                     -brief </dev/null 2>&1
-                kill -HUP $pid
+                reload
+                echo 'hostname = "reloaded.test"' >>/etc/tlspost/tlspost.toml
+                reload
+                sed -i '$d' /etc/tlspost/tlspost.toml
+                echo 'listne = ["127.0.0.1:2526"]' >>/etc/tlspost/tlspost.toml
+                ! reload
+                sed -i '$d' /etc/tlspost/tlspost.toml
                 stop
                 """
             ),
@@ -176,6 +193,31 @@ class PackageCase:
         self.assertRegex(said, r"NoNewPrivs:\s1\n")
         self.assertNotRegex(said, r"Uid:\s0\s")
         self.assertIn("listening on 127.0.0.1:2525", said)
+        self.assertIn(
+            "reload: certificates reloaded, no setting has changed", said
+        )
+        self.assertIn("reload: in force: hostname", said)
+        self.assertRegex(said, r"reload: .*listne")
+        self.assertIn("stopped", said)
+
+    def test_3_starts_on_systemds_socket(self):
+        """By the program that stands for a socket unit, at its address."""
+        unit = unit_file.read(self.read("lib/systemd/system/tlspost.socket"))
+        (address,) = unit["Socket"]["ListenStream"]
+        said = self.root.run(
+            self.script(
+                """
+                start systemd-socket-activate -l %s
+                openssl s_client -starttls smtp -connect %s \\
+                    -brief </dev/null 2>&1
+                stop
+                """
+                % (address, address)
+            ),
+            network=False,
+        )
+        self.assertIn("Listening on %s as 3" % address, said)
+        self.assertRegex(said, r"Protocol version: TLSv1\.3")
         self.assertIn("stopped", said)
 
     def test_4_upgrade_keeps_settings_and_the_running_service(self):

@@ -17,7 +17,7 @@ def read(text):
     return unit
 
 
-def command_of(unit):
+def command_of(unit, key="ExecStart"):
     """The command line that does to a process what the unit would."""
     service = {key: values[-1] for key, values in unit["Service"].items()}
     rights = "-all,+" + service["AmbientCapabilities"].lower().replace(
@@ -33,6 +33,6 @@ def command_of(unit):
             rights,
             rights,
             rights,
-            service["ExecStart"],
+            service[key],
         )
     )

@@ -139,6 +139,22 @@ TEST(Pool, AReplyToHeloSaysNothingOfReuse) {
   });
 }
 
+// The connection that is opened to learn what the backend offers does for the
+// first client as well.
+TEST(Pool, TheFirstClientNeedsNoConnectionBesideTheFirst) {
+  ForEachWorld(20, [](uint64_t number) {
+    WorldOptions options = ForReuse(number);
+    options.settings.backend_max_connections = 10;
+    options.settings.backend_warm_spares = 0;
+    options.mischief = At("CONNECT", Delays(10s));
+    World world(std::move(options));
+    world.AddClient(MakeClient(0, 1));
+    EXPECT_EQ(world.Run(), "");
+    ExpectAllSent(world.client(0));
+    EXPECT_EQ(world.backend_connections(), 1);
+  });
+}
+
 TEST(Pool, KeepsWarmSpares) {
   ForEachWorld(20, [](uint64_t number) {
     WorldOptions options = ForReuse(number);
