@@ -92,8 +92,6 @@ absl::Status Server::MakeLoops() {
   auto loops = CreateServerLoops(settings_);
   if (!loops.ok()) return InSetting("io_engine", loops.status());
   loops_ = *std::move(loops);
-  const std::string warning = EngineWarning(loops_);
-  if (!warning.empty()) log_.Warning("io_engine: " + warning);
   return absl::OkStatus();
 }
 
@@ -111,16 +109,18 @@ void Server::SayMemory() {
 absl::Status Server::Start() {
   absl::Status result = LoadTls();
   if (!result.ok()) return result;
-  result = AdoptSockets();
+  result = MakeLoops();
+  if (result.ok()) result = AdoptSockets();
   if (!result.ok()) return result;
   Draft draft;
   result = MakeDraft(settings_, draft);
   if (!result.ok()) return result;
   result = ResolveAdmin();
   if (result.ok()) result = CheckAllClaimed();
-  if (result.ok()) result = MakeLoops();
   if (!result.ok()) return result;
   // Behind the errors: who reads one has no eye for what is merely unwise.
+  const std::string engine_warning = EngineWarning(loops_);
+  if (!engine_warning.empty()) log_.Warning("io_engine: " + engine_warning);
   for (const std::string& warning : draft.warnings) log_.Warning(warning);
   for (const std::string& warning : SettingsWarnings(settings_)) {
     log_.Warning(warning);

@@ -2,8 +2,9 @@
 // takes over from another.
 //
 // The way of a takeover: the new one asks for the listening sockets
-// ("listeners") and gets descriptors of the very same ones, so that no client
-// is in a queue that nobody serves; it starts its workers on them; then it says
+// ("listeners"), hears how many there are and over which engine they are
+// served, and gets descriptors of the very same ones, so that no client is in a
+// queue that nobody serves; it starts its workers on them; then it says
 // "took over", and the old one drains. If it never says so, nothing has
 // changed.
 
@@ -17,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status.h"
 #include "common/io/listen_socket.h"
+#include "proxy/control_client.h"
 #include "proxy/reload_command.h"
 #include "proxy/server.h"
 #include "proxy/startup.h"
@@ -71,7 +73,10 @@ void Server::HandOver(io::UnixChannel& channel) {
     sockets.emplace_back(io::DuplicateSocket(socket.get()));
   }
   if (draining_ ||
-      !channel.Write(absl::StrFormat("%d\n", sockets.size())).ok()) {
+      !channel
+           .Write(absl::StrFormat("%s %d\n", io::NameOf(loops_.engine),
+                                  sockets.size()))
+           .ok()) {
     return;
   }
   const auto go = channel.ReadLine(kWordTime);
@@ -113,10 +118,20 @@ absl::Status Server::AskPredecessor() {
   if (!asked.ok()) return asked;
   const auto answer = channel->ReadLine(kWordTime);
   if (!answer.ok()) return answer.status();
+  const ControlAnswer offer = SplitAnswer(*answer);
   int count = 0;
-  if (!absl::SimpleAtoi(*answer, &count) || count < 1) {
+  if (!absl::SimpleAtoi(offer.words, &count) || count < 1) {
     return absl::UnavailableError(absl::StrFormat(
         "the tlspost that runs hands nothing over: %s", *answer));
+  }
+  // The two accept on the same sockets for a moment, and whether those block is
+  // the sockets' own: epoll needs the one, io_uring the other.
+  if (offer.word != io::NameOf(loops_.engine)) {
+    return absl::FailedPreconditionError(
+        absl::StrFormat("the tlspost that runs uses %s, and this one would use "
+                        "%s; start it with "
+                        "io_engine = %s, or stop the other one first",
+                        offer.word, io::NameOf(loops_.engine), offer.word));
   }
   const absl::Status ready = channel->Write(absl::StrFormat("%s\n", kSend));
   if (!ready.ok()) return ready;

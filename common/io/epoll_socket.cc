@@ -46,6 +46,11 @@ int EpollSocket::Register(uint32_t interest) {
   return result == 0 ? 0 : errno;
 }
 
+void EpollSocket::Unregister() {
+  // Not an error: it may never have been registered.
+  epoll_ctl(loop_.epoll_fd(), EPOLL_CTL_DEL, fd_, nullptr);
+}
+
 void EpollSocket::NoteFull() {
   output_ready_ = false;
   if ((interest_ & kOutput) != 0) return;
@@ -186,8 +191,16 @@ void EpollListener::DoClose(Queue queue) {
     if (!accepted.has_value() || !accepted->ok()) break;
     Deliver(*std::move(accepted));
   }
-  socket_.reset();
+  Forget();
   Ended();
+}
+
+// Others may have the socket still: those who take over, or our own pool of
+// listening sockets.
+void EpollListener::Forget() {
+  if (socket_ == nullptr) return;
+  socket_->Unregister();
+  socket_.reset();
 }
 
 std::optional<absl::StatusOr<std::unique_ptr<Stream>>>

@@ -37,7 +37,7 @@ class EpollSocket final : public ListNode<EpollSocket> {
   // Takes over `fd`, which does not block.
   EpollSocket(EpollLoop& loop, int fd, EpollUser& user)
       : loop_(loop), fd_(fd), user_(&user) {}
-  // Closes the descriptor, which takes it out of the set: nobody has a copy.
+  // Closes the descriptor, which takes it out of the set if nobody has a copy.
   ~EpollSocket();
 
   int fd() const { return fd_; }
@@ -46,6 +46,9 @@ class EpollSocket final : public ListNode<EpollSocket> {
   // Hears of `interest` from now on, also of what is the case already. 0, or
   // the error (errno).
   int Register(uint32_t interest);
+  // Hears of nothing any more, also if the socket lives on by a copy of the
+  // descriptor, in this process or another: epoll watches sockets.
+  void Unregister();
 
   // --- input ---
   bool input_ready() const { return input_ready_; }
@@ -109,6 +112,7 @@ class EpollListener final : public Listener, public EpollUser {
  public:
   // Takes over `fd`, a listening socket.
   EpollListener(EpollLoop& loop, int fd);
+  ~EpollListener() override { Forget(); }
 
   int Register();  // 0 or errno
   Endpoint local() const override;
@@ -121,6 +125,7 @@ class EpollListener final : public Listener, public EpollUser {
   // when it is empty.
   std::optional<absl::StatusOr<std::unique_ptr<Stream>>> TakeNext();
   absl::StatusOr<std::unique_ptr<Stream>> Adopt(int fd, Endpoint peer);
+  void Forget();
 
   EpollLoop& epoll() { return static_cast<EpollLoop&>(loop()); }
 

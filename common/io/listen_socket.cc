@@ -119,11 +119,7 @@ std::vector<Descriptor> InheritedSockets() {
   return inherited;
 }
 
-void AdoptSocket(int socket) {
-  fcntl(socket, F_SETFD, FD_CLOEXEC);
-  const int flags = fcntl(socket, F_GETFL);
-  if (flags >= 0) fcntl(socket, F_SETFL, flags & ~O_NONBLOCK);
-}
+void AdoptSocket(int socket) { fcntl(socket, F_SETFD, FD_CLOEXEC); }
 
 absl::Status CheckNotInUse(const Endpoint& endpoint) {
   if (endpoint.port() == 0) return absl::OkStatus();  // the kernel chooses

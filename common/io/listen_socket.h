@@ -36,7 +36,8 @@ int DuplicateSocket(int socket);
 std::vector<Descriptor> InheritedSockets();
 
 // Makes what somebody else has made behave like our own: not inherited by
-// children, and an accept waits.
+// children. Whether an accept waits stays as it is: that belongs to the socket
+// and not to the descriptor, and another process may accept on it still.
 void AdoptSocket(int socket);
 
 // Whether `endpoint` can be bound by us alone. With reuse_port a second

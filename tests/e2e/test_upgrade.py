@@ -13,6 +13,7 @@ import util
 
 class UpgradeTest(case.PostfixCase):
     crowd = True
+    both_engines = True
 
     def setUp(self):
         super().setUp()
@@ -95,6 +96,7 @@ class UpgradeTest(case.PostfixCase):
             *self.arguments(
                 control_socket=self.socket,
                 takeover="yes",
+                io_engine=self.engine,
                 backend_connect_timeout="1s",
                 admin_listen="192.0.2.1:1",
                 admin_allow_remote="yes",
@@ -108,6 +110,24 @@ class UpgradeTest(case.PostfixCase):
             proxy.run("reload", "--control_socket=" + self.socket).returncode,
             0,
         )
+
+    def test_the_other_engine_takes_nothing_over(self):
+        mine = self.engine
+        other = {"epoll": "io_uring", "io_uring": "epoll"}[mine]
+        running = self.take_over()
+        result = proxy.run(
+            *self.arguments(
+                control_socket=self.socket, takeover="yes", io_engine=other
+            )
+        )
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(
+            "takeover: the tlspost that runs uses %s, and this one would use "
+            "%s; start it with io_engine = %s" % (mine, other, mine),
+            result.stderr,
+        )
+        client = self.tls_session(running)
+        self.assert_delivers(client)
 
     def test_a_busy_port_is_refused_without_takeover(self):
         self.launch(self.arguments(), self.port)

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/io/listen_socket.h"
 #include "common/io/task_group.h"
 #include "tests/unit/io/loop_under_test.h"
 
@@ -39,10 +40,11 @@ class SocketTest : public ::testing::TestWithParam<EngineChoice> {
   Time In(Duration duration) { return loop_->Now() + duration; }
 
   // A client outside the loop, as a plain descriptor.
-  int ConnectPlainly() {
+  int ConnectPlainly() { return ConnectPlainly(listener_->local()); }
+  int ConnectPlainly(const Endpoint& to) {
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_storage storage;
-    const socklen_t length = listener_->local().ToSockaddr(storage);
+    const socklen_t length = to.ToSockaddr(storage);
     EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&storage), length), 0);
     return fd;
   }
@@ -93,6 +95,30 @@ TEST_P(SocketTest, AClientThatIsGoneBeforeItIsAcceptedHurtsNobody) {
   close(fd);
   close(ConnectPlainly());
   Play(loop(), AcceptGone(*this));
+}
+
+Task<void> CloseWhatLivesOn(SocketTest& test) {
+  auto fd = OpenListenSocket(*Endpoint::FromIp("127.0.0.1", 0), {});
+  CO_ASSERT_OK(fd);
+  const int copy = dup(*fd);
+  auto listener = test.loop().Listen(BoundEndpoint(copy), {.socket = *fd});
+  CO_ASSERT_OK(listener);
+  (*listener)->Close(Listener::Queue::kLeave);
+  const auto none = co_await (*listener)->Accept();
+  EXPECT_TRUE(absl::IsCancelled(none.status()));
+  listener->reset();
+  const int client = test.ConnectPlainly(BoundEndpoint(copy));
+  const Time pause = test.In(20ms);
+  co_await SleepOp(test.loop(), pause);
+  // Whoever has the copy gets the client.
+  const int accepted = accept(copy, nullptr, nullptr);
+  EXPECT_GE(accepted, 0);
+  for (const int each : {accepted, client, copy}) close(each);
+}
+
+// As in a takeover, where another process has the very same socket.
+TEST_P(SocketTest, AListenerThatIsClosedLeavesItsSocketToOthers) {
+  Play(loop(), CloseWhatLivesOn(*this));
 }
 
 std::string ReceivePlainly(int fd, size_t octets) {

@@ -132,6 +132,21 @@ TEST(ListenSocket, CheckNotInUseLeavesNothingOpen) {
   EXPECT_EQ(before, after) << "descriptors leak";
 }
 
+// It is the socket's, and another process may rely on it: one that uses epoll
+// would hang in accept when somebody else was faster.
+TEST(ListenSocket, AdoptedItStaysAsItIs) {
+  for (const int nonblocking : {0, O_NONBLOCK}) {
+    const auto fd = OpenListenSocket(AnyPort(), Alone());
+    ASSERT_TRUE(fd.ok());
+    ASSERT_EQ(fcntl(*fd, F_SETFL, nonblocking), 0);
+    ASSERT_EQ(fcntl(*fd, F_SETFD, 0), 0);
+    AdoptSocket(*fd);
+    EXPECT_EQ(fcntl(*fd, F_GETFL) & O_NONBLOCK, nonblocking);
+    EXPECT_EQ(fcntl(*fd, F_GETFD), FD_CLOEXEC);
+    close(*fd);
+  }
+}
+
 TEST(ListenSocket, ListensOnAUnixPath) {
   const std::string path =
       testing::TempDir() + "tlspost-listen-" + std::to_string(getpid());
