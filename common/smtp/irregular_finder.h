@@ -27,8 +27,8 @@ FindIrregularFunction BestFindIrregular();
 // The ones there are, slowest first; all give the same answers. The last ones
 // are null where the processor or the compiler's target has no such thing.
 size_t FindIrregularPortable(const char* data, size_t begin, size_t size);
-FindIrregularFunction FindIrregularSse2();
-FindIrregularFunction FindIrregularAvx2();
+FindIrregularFunction FindIrregularBy16();  // octets: SSE2, or NEON
+FindIrregularFunction FindIrregularBy32();  // AVX2
 
 }  // namespace tlspost::smtp
 

@@ -273,8 +273,8 @@ TEST(DataScanner, EveryShortMessageIsAsTheReferenceSays) {
 // Long messages, for the vectors: mostly clean, cut anywhere.
 TEST(DataScanner, RandomMessagesWithEveryFinder) {
   std::vector<FindIrregularFunction> finders = {FindIrregularPortable};
-  if (FindIrregularSse2() != nullptr) finders.push_back(FindIrregularSse2());
-  if (FindIrregularAvx2() != nullptr) finders.push_back(FindIrregularAvx2());
+  if (FindIrregularBy16() != nullptr) finders.push_back(FindIrregularBy16());
+  if (FindIrregularBy32() != nullptr) finders.push_back(FindIrregularBy32());
   constexpr std::array kPieces = {"\n"sv,      "\r"sv,         "\0"sv,
                                   "."sv,       "\r\n"sv,       "\r\n."sv,
                                   "\n."sv,     "\r\n..\r\n"sv, "\n.\n"sv,

@@ -14,8 +14,8 @@ namespace {
 std::vector<FindIrregularFunction> Finders() {
   std::vector<FindIrregularFunction> finders = {FindIrregularPortable,
                                                 BestFindIrregular()};
-  if (FindIrregularSse2() != nullptr) finders.push_back(FindIrregularSse2());
-  if (FindIrregularAvx2() != nullptr) finders.push_back(FindIrregularAvx2());
+  if (FindIrregularBy16() != nullptr) finders.push_back(FindIrregularBy16());
+  if (FindIrregularBy32() != nullptr) finders.push_back(FindIrregularBy32());
   return finders;
 }
 
@@ -53,6 +53,15 @@ TEST(FindIrregular, FindsEachKindAtEachPlace) {
       }
     }
   }
+}
+
+TEST(FindIrregular, IsVectorisedWhereThereIsAPathForIt) {
+#if defined(__x86_64__) || defined(__aarch64__)
+  EXPECT_NE(FindIrregularBy16(), nullptr);
+  EXPECT_NE(BestFindIrregular(), &FindIrregularPortable);
+#else
+  EXPECT_EQ(BestFindIrregular(), &FindIrregularPortable);
+#endif
 }
 
 TEST(FindIrregular, CleanTextHasNone) {
