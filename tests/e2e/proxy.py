@@ -34,7 +34,8 @@ def _served(arguments):
 
     It looks for leaks at the end of the process, by means that are walled off.
     """
-    serves = not arguments or arguments[0].startswith("--")
+    first = arguments[0] if arguments else "serve"
+    serves = first in ("serve", "container") or first.startswith("--")
     if not serves or _named_sandbox(arguments) or not _is_sanitized(binary):
         return list(arguments)
     return list(arguments) + ["--sandbox=no"]
