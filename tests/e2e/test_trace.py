@@ -49,7 +49,7 @@ class Trace:
             time.sleep(0.05)
         return list(self.lines)
 
-    def end(self, how=signal.SIGINT):
+    def end(self, how=signal.SIGTERM):
         """Its exit status, and what else it said on stderr."""
         if how is not None:
             self.process.send_signal(how)
@@ -102,7 +102,7 @@ class TraceTest(case.PostfixCase):
         chosen.quit()
         lines = trace.wait_for(r"S: 221 ")
         status, said = trace.end()
-        self.assertEqual((status, said), (-signal.SIGINT, ""))
+        self.assertEqual((status, said), (-signal.SIGTERM, ""))
         text = "\n".join(lines)
         for line in lines:
             self.assertRegex(
@@ -188,7 +188,7 @@ class TraceTest(case.PostfixCase):
         def one_more():
             again = self.trace("127.0.0.1")
             begun = "Ctrl-C" in again.said
-            again.end(how=signal.SIGINT if begun else None)
+            again.end(how=signal.SIGTERM if begun else None)
             return begun
 
         # Gone is noticed when the next lines would be written.

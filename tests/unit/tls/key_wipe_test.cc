@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -85,8 +86,13 @@ int CountInMemory(const std::vector<char>& veiled) {
                                 std::min<size_t>(window.size(), end - at),
                                 static_cast<off_t>(at));
       if (got < static_cast<ssize_t>(veiled.size())) break;
-      const char* const last = window.data() + got - veiled.size();
-      for (const char* octet = window.data(); octet <= last; ++octet) {
+      const char* const end_of_starts = window.data() + got - veiled.size() + 1;
+      for (const char* octet = window.data();; ++octet) {
+        // Most of what there is, is not even the first one.
+        octet = static_cast<const char*>(
+            memchr(octet, static_cast<unsigned char>(veiled[0] ^ kVeil),
+                   static_cast<size_t>(end_of_starts - octet)));
+        if (octet == nullptr) break;
         const uintptr_t place =
             at + static_cast<uintptr_t>(octet - window.data());
         const auto self = reinterpret_cast<uintptr_t>(window.data());
