@@ -98,7 +98,9 @@ Task<absl::StatusOr<BackendReply>> AuthExchange::Begin() {
   while (true) {
     const io::Time deadline =
         services_.loop.Now() + services_.settings.pool_wait_timeout;
-    if (state_.bound != nullptr) lease_ = state_.bound->Take();
+    if (state_.bound != nullptr) {
+      lease_ = state_.bound->Take(services_.pool, /*pinned=*/false);
+    }
     if (!lease_) {
       const Borrower borrower{identity_, {}, client_.stream().engine()};
       auto acquired = co_await services_.pool.Acquire(borrower, deadline);

@@ -147,7 +147,6 @@ bool BackendPool::IsBetterDialled(const BackendTarget& target) const {
   return other != nullptr && !other->is_down() && !other->is_avoided(now);
 }
 
-// Whether it is as one would be that is opened now.
 bool BackendPool::IsCurrent(const Backend& backend) const {
   return backend.opening == opening_ && !backend.target->is_removed();
 }

@@ -140,6 +140,10 @@ class BackendPool final : private LeaseHome {
 
   Introducer& introducer() { return introducer_; }
 
+  // Whether it is as one would be that is opened now, to a backend that there
+  // is still.
+  bool IsCurrent(const Backend& backend) const;
+
   // What the backends offer, as last seen: all of those that were reached so
   // far. Nothing before one was.
   const std::optional<smtp::EhloCapabilities>& capabilities() const {
@@ -176,7 +180,6 @@ class BackendPool final : private LeaseHome {
   void GiveBackOpen(std::unique_ptr<Backend> backend) override;
   Task<void> ResetAndGiveBack(std::unique_ptr<Backend> backend);
   bool WorthKeeping(const Backend& backend) const;
-  bool IsCurrent(const Backend& backend) const;
   void Offer(std::unique_ptr<Backend> backend);
 
   // --- opening and closing (backend_pool_dial.cc) ---

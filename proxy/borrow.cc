@@ -13,7 +13,7 @@ Task<BackendPool::Acquired> BorrowBackend(SessionServices& services,
                                           io::Time deadline) {
   if (state.bound != nullptr) {
     BackendPool::Acquired own;
-    own.lease = state.bound->Take();
+    own.lease = state.bound->Take(services.pool, state.authenticated());
     if (own.lease) {
       const Introducer::Outcome introduced =
           co_await services.pool.introducer().IntroduceAgain(

@@ -22,9 +22,11 @@ Lease BoundBackend::Lend() {
   return own_.LendOn(*this);
 }
 
-Lease BoundBackend::Take() {
+Lease BoundBackend::Take(const BackendPool& pool, bool pinned) {
   TLSPOST_REQUIRE(!lent_);
-  if (own_ && (own_->readable() || !own_->takes_mail())) Release();
+  const bool is_of_use = own_ && !own_->readable() && own_->takes_mail() &&
+                         (pinned || pool.IsCurrent(*own_));
+  if (!is_of_use) Release();
   own_.InTransaction();
   return std::move(own_);
 }

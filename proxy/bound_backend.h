@@ -25,8 +25,9 @@ class BoundBackend final : private LeaseHome {
   // was lost, is none any more.
   Lease Lend();
   // The connection for good, or an empty lease: there is none, it has ended
-  // while nobody used it, or the server takes no more mails over it.
-  Lease Take();
+  // while nobody used it, the server takes no more mails over it, or, unless it
+  // is `pinned` (by AUTH, which would be lost), a reload wants others.
+  Lease Take(const BackendPool& pool, bool pinned);
   // Gives it back to the pool. Not while it is lent on.
   void Release();
 

@@ -48,6 +48,8 @@ class ControlServer {
 
   // Listens at `path`; see UnixListener::Open. Error: one plain line.
   absl::Status Start(const std::string& path, bool take_over);
+  // See UnixListener::Commit.
+  void Commit() { listener_->Commit(); }
   // Ends all channels and removes the path.
   void Stop();
 

@@ -199,19 +199,24 @@ absl::Status ListenSockets::MakeCopies(Place& place) {
 
 std::vector<std::vector<ListenAddress>> ListenSockets::Use(Plan plan) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<std::vector<ListenAddress>> of_workers(workers_);
+  // A reload that ends during a drain: what it has bound goes with the plan.
+  if (closed_) return of_workers;
   // What is in the old places only is the workers' from here on.
   places_ = std::move(plan.places_);
-  std::vector<std::vector<ListenAddress>> of_workers(workers_);
   for (const auto& place : places_) {
-    for (Place::Copy& copy : place->copies) {
+    for (size_t i = 0; i < place->copies.size(); ++i) {
+      Place::Copy& copy = place->copies[i];
       ListenAddress& address =
           of_workers[copy.worker].emplace_back(place->wanted);
       address.endpoint = place->endpoint;
       address.socket = copy.socket.Release();
       address.number = copy.number;
-      address.queue = place->shared || place->sockets.size() < workers_
-                          ? io::Listener::Queue::kLeave
-                          : io::Listener::Queue::kHandOut;
+      // Of several copies of a socket the first empties the queue; nobody does
+      // where another process has the socket as well.
+      const bool hands_out = !place->shared && i < place->sockets.size();
+      address.queue = hands_out ? io::Listener::Queue::kHandOut
+                                : io::Listener::Queue::kLeave;
     }
   }
   return of_workers;
@@ -236,6 +241,7 @@ bool ListenSockets::is_shared() const {
 
 void ListenSockets::Close() {
   const std::lock_guard<std::mutex> lock(mutex_);
+  closed_ = true;
   places_.clear();
   given_.clear();
 }

@@ -101,6 +101,7 @@ class ListenSockets {
   std::vector<Given> given_;
   std::vector<std::shared_ptr<Place>> places_;
   size_t last_number_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace tlspost

@@ -36,7 +36,7 @@ uint64_t Count(int64_t number) { return static_cast<uint64_t>(number); }
 // Everything that one client may make us hold: what it has sent and nobody
 // has read, replies it does not take, a group of commands, and TLS.
 uint64_t BusyClient(const Settings& settings) {
-  return kSession + io::Stream::kReadHighWater +
+  return kSession + io::Stream::kMaxInboxMemory +
          ClientChannel::kMaxPendingReplies + Transaction::kMaxGroupOctets +
          settings.line_length_limit + kTlsState + kTlsBuffers;
 }
@@ -65,7 +65,7 @@ std::vector<MemoryTerm> WorstCaseMemory(const Settings& settings, int workers,
            tls::TlsEngine::kMaxHandshakeOctets +
            tls::TlsEngine::kMaxPendingOutput},
       {"backend connections", Count(settings.backend_max_connections),
-       kSession + io::Stream::kReadHighWater + smtp::kMaxReplyOctets +
+       kSession + io::Stream::kMaxInboxMemory + smtp::kMaxReplyOctets +
            kTlsState + kTlsBuffers},
       {"workers", Count(workers), kWorkerBase + buffers},
       {"log lines", Count(settings.log_queue_size), kLogLine},

@@ -143,6 +143,7 @@ absl::Status Server::Start() {
   if (result.ok()) result = StartControl();
   if (result.ok()) SayMemory();
   if (result.ok()) result = on_bound_();
+  if (result.ok()) result = TakeOver();
   for (const auto& thread : threads_) thread->go.set_value(result.ok());
   if (!result.ok()) return result;
   for (const ListenAddress& address : listen_) {
@@ -150,7 +151,6 @@ absl::Status Server::Start() {
                               address.implicit_tls ? " (TLS)" : ""));
   }
   reloader_->Start(std::move(tls_.files));
-  TakeOver();
   tls_ = TlsLoader::Loaded();
   log_.Info(absl::StrFormat("ready: %d workers over %s, backend %s",
                             worker_count_, io::NameOf(loops_.engine),
@@ -193,6 +193,9 @@ void Server::RunWorker(Thread& thread, size_t number) {
   Worker worker(*loop, *shared_, std::move(tls_.workers[number]),
                 absl::StrFormat("%s%02X", instance_, number));
   const absl::Status listening = worker.Listen(thread.listen_on);
+  // In the first turn, which knows what time it is: much was looked up since the
+  // loop was made. Before anybody can ask for a drain.
+  loop->PostRemote([&worker] { worker.Start(); });
   if (listening.ok()) {
     const std::lock_guard<std::mutex> lock(thread.mutex);
     thread.worker = &worker;
@@ -204,7 +207,6 @@ void Server::RunWorker(Thread& thread, size_t number) {
     thread.loop = nullptr;
     return;
   }
-  worker.Start();
   loop->Run();
   const std::lock_guard<std::mutex> lock(thread.mutex);
   thread.loop = nullptr;

@@ -142,8 +142,9 @@ class Server {
   absl::Status StartControl();
   // The other side of it, on a thread of the control server's.
   void HandOver(io::UnixChannel& channel);
+  void HandOverAlone(io::UnixChannel& channel);
   // We serve: the tlspost before us can go.
-  void TakeOver();
+  absl::Status TakeOver();
 
   // --- for the administrator, on that thread (server_admin.cc) ---
   absl::Status OpenAdminSocket(const io::Endpoint& endpoint);
@@ -189,6 +190,7 @@ class Server {
   std::vector<std::unique_ptr<Thread>> threads_;
   std::atomic<int> terminations_ = 0;
   std::atomic<bool> draining_ = false;
+  std::atomic<bool> handing_over_ = false;
   std::optional<io::UnixChannel> predecessor_;  // until TakeOver
   std::unique_ptr<TlsReloader> reloader_;       // uses the threads: goes first
 

@@ -5,8 +5,8 @@
 // ("listeners"), hears how many there are and over which engine they are
 // served, and gets descriptors of the very same ones, so that no client is in a
 // queue that nobody serves; it starts its workers on them; then it says
-// "took over", and the old one drains. If it never says so, nothing has
-// changed.
+// "took over", the old one answers "draining" and drains. If it never says so,
+// nothing has changed. One takeover at a time: who comes second hears why not.
 
 #include <chrono>
 #include <string>
@@ -32,6 +32,7 @@ constexpr std::string_view kTrace = "trace";
 constexpr std::string_view kListeners = "listeners";
 constexpr std::string_view kSend = "send";
 constexpr std::string_view kTookOver = "took over";
+constexpr std::string_view kDraining = "draining";
 
 // Lines of a trace are written together after so long.
 constexpr std::chrono::milliseconds kTracePause(100);
@@ -68,27 +69,41 @@ absl::Status Server::StartControl() {
 }
 
 void Server::HandOver(io::UnixChannel& channel) {
+  if (draining_ || handing_over_.exchange(true)) {
+    const absl::Status told =
+        channel.Write(draining_ ? "failed it drains\n"
+                                : "failed another takes over just now\n");
+    static_cast<void>(told);  // it may have left
+    return;
+  }
+  HandOverAlone(channel);
+  handing_over_ = false;
+}
+
+void Server::HandOverAlone(io::UnixChannel& channel) {
   std::vector<io::Descriptor> sockets = sockets_.Copies();
   for (const io::Descriptor& socket : admin_sockets_) {
     sockets.emplace_back(io::DuplicateSocket(socket.get()));
   }
-  if (draining_ ||
-      !channel
-           .Write(absl::StrFormat("%s %d\n", io::NameOf(loops_.engine),
-                                  sockets.size()))
-           .ok()) {
-    return;
-  }
+  const absl::Status offered = channel.Write(
+      absl::StrFormat("%s %d\n", io::NameOf(loops_.engine), sockets.size()));
+  if (!offered.ok()) return;
   const auto go = channel.ReadLine(kWordTime);
   if (!go.ok() || *go != kSend) return;
   if (!channel.SendDescriptors(sockets).ok()) return;
   sockets.clear();
   log_.Info("takeover: another tlspost has got the listening sockets");
   const auto end = channel.ReadLine(kStartTime);
-  if (!end.ok() || *end != kTookOver || draining_) {
+  const bool takes_over = draining_ || (end.ok() && *end == kTookOver);
+  const absl::Status told = channel.Write(
+      takes_over ? absl::StrFormat("%s\n", kDraining)
+                 : std::string("failed it took too long to come up\n"));
+  static_cast<void>(told);  // it may have left
+  if (!takes_over) {
     log_.Warning("takeover: the other tlspost did not come up; going on");
     return;
   }
+  if (draining_) return;  // SIGTERM has come meanwhile
   StopAdmin();
   log_.Info("takeover: another tlspost serves now; draining");
   Drain(Parting::kWhenDone);
@@ -122,7 +137,7 @@ absl::Status Server::AskPredecessor() {
   int count = 0;
   if (!absl::SimpleAtoi(offer.words, &count) || count < 1) {
     return absl::UnavailableError(absl::StrFormat(
-        "the tlspost that runs hands nothing over: %s", *answer));
+        "the tlspost that runs hands nothing over: %s", offer.words));
   }
   // The two accept on the same sockets for a moment, and whether those block is
   // the sockets' own: epoll needs the one, io_uring the other.
@@ -158,13 +173,21 @@ absl::Status Server::CheckAllClaimed() {
   return absl::OkStatus();
 }
 
-void Server::TakeOver() {
-  if (!predecessor_.has_value()) return;
+absl::Status Server::TakeOver() {
+  if (!predecessor_.has_value()) return absl::OkStatus();
   const absl::Status told =
       predecessor_->Write(absl::StrFormat("%s\n", kTookOver));
-  log_.Info(told.ok() ? "takeover: the tlspost before this one drains"
-                      : "takeover: the tlspost before this one is gone");
+  const auto answer = told.ok() ? predecessor_->ReadLine(kWordTime) : told;
   predecessor_.reset();
+  if (answer.ok() && *answer != kDraining) {
+    return absl::FailedPreconditionError(
+        absl::StrFormat("takeover: the tlspost that runs goes on: %s",
+                        SplitAnswer(*answer).words));
+  }
+  control_.Commit();
+  log_.Info(answer.ok() ? "takeover: the tlspost before this one drains"
+                        : "takeover: the tlspost before this one is gone");
+  return absl::OkStatus();
 }
 
 }  // namespace tlspost

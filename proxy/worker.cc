@@ -143,8 +143,13 @@ void Worker::UseGeneration(std::shared_ptr<const Generation> generation,
   fronts_.clear();
   for (const ListenAddress& address : addresses) {
     if (address.socket >= 0) {
-      // A socket that is bound already cannot be refused.
-      TLSPOST_CHECK(OpenFront(address).ok());
+      const absl::Status open = OpenFront(address);
+      // It is bound; only the kernel may have no room to watch it.
+      if (!open.ok()) {
+        shared_.log.Error(absl::StrFormat(
+            "reload: this worker does not serve %s", MessageOf(open)));
+        continue;
+      }
       accept_tasks_.Spawn(AcceptFrom(fronts_.back()));
       continue;
     }
@@ -152,7 +157,7 @@ void Worker::UseGeneration(std::shared_ptr<const Generation> generation,
         std::find_if(before.begin(), before.end(), [&](const auto& front) {
           return front != nullptr && front->address.number == address.number;
         });
-    TLSPOST_CHECK(same != before.end());
+    if (same == before.end()) continue;  // as said when it was to be opened
     fronts_.push_back(std::move(*same));
     fronts_.back()->address = address;
     fronts_.back()->services = ServicesFor(address.terms);

@@ -67,6 +67,7 @@ class ArrivalBlocks final : public io::BlockOwner {
   ~ArrivalBlocks();
   io::Chunk Copy(std::string_view bytes);
   void ReturnBlock(char* block) override { idle_.push_back(block); }
+  size_t block_size() const override { return kBlockSize; }
 
  private:
   std::vector<char*> idle_;

@@ -1,10 +1,19 @@
-// The free list behind chunks that are not the kernel's.
+// Chunks that grow, and the free list behind those that are not the kernel's.
 
 #include "common/io/chunk.h"
 
 #include <cstring>
 
 namespace tlspost::io {
+
+bool Chunk::Append(std::string_view more) {
+  if (block_ == nullptr || more.size() > owner_->block_size() - end_) {
+    return false;
+  }
+  std::memcpy(block_ + end_, more.data(), more.size());
+  end_ += static_cast<uint32_t>(more.size());
+  return true;
+}
 
 BlockPool::~BlockPool() {
   TLSPOST_CHECK(blocks_out_ == 0);

@@ -1,7 +1,7 @@
 // Chunk: received bytes in a pooled block, owned by whoever holds the chunk.
 //
 // The block goes back to its pool when the chunk is destroyed. A chunk is
-// consumed from the front; it never grows and never copies.
+// consumed from the front, and takes more at its end while the block has room.
 
 #ifndef TLSPOST_COMMON_IO_CHUNK_H_
 #define TLSPOST_COMMON_IO_CHUNK_H_
@@ -20,6 +20,8 @@ namespace tlspost::io {
 class BlockOwner {
  public:
   virtual void ReturnBlock(char* block) = 0;
+  // Octets that fit into each of them.
+  virtual size_t block_size() const = 0;
 
  protected:
   ~BlockOwner() = default;
@@ -57,6 +59,10 @@ class Chunk {
     if (empty()) Release();
   }
 
+  // Copies `more` behind what is there. False, and nothing is done: there is no
+  // room for it.
+  bool Append(std::string_view more);
+
   // Gives the block back now.
   void Release() {
     if (block_ != nullptr) owner_->ReturnBlock(block_);
@@ -86,6 +92,7 @@ class BlockPool final : public BlockOwner {
   // A block of kBlockSize octets; wrap it in a Chunk(pool, block, size).
   char* Take();
   void ReturnBlock(char* block) override;
+  size_t block_size() const override { return kBlockSize; }
 
   // A chunk with a copy of `bytes`, which fit a block.
   Chunk Copy(std::string_view bytes);

@@ -141,7 +141,12 @@ void EpollStream::Send(WriteOp& op) {
     } else if (errno == EAGAIN) {
       return socket_->NoteFull();
     } else if (errno != EINTR) {
-      return FinishWrite(PeerError(errno));
+      const absl::Status error = PeerError(errno);
+      // A server that refuses in mid-message says why before it closes: who
+      // hears of the error has those words.
+      socket_->NoteInput();
+      Receive();
+      return FinishWrite(error);
     }
   }
   FinishWrite(absl::OkStatus());

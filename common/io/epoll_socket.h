@@ -52,6 +52,8 @@ class EpollSocket final : public ListNode<EpollSocket> {
 
   // --- input ---
   bool input_ready() const { return input_ready_; }
+  // There may be something, whatever the kernel has told of so far.
+  void NoteInput() { input_ready_ = true; }
   // A call has said EAGAIN.
   void NoteEmpty() { input_ready_ = false; }
   // A TCP socket had less than there was room for. That is all there is, unless

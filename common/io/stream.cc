@@ -146,8 +146,10 @@ void Stream::Deliver(Chunk chunk) {
     return;
   }
   inbox_octets_ += chunk.size();
-  if (inbox_.capacity() == 0) Prepare(inbox_);
-  inbox_.push_back(std::move(chunk));
+  if (inbox_.empty() || !inbox_.back().Append(chunk.view())) {
+    if (inbox_.capacity() == 0) Prepare(inbox_);
+    inbox_.push_back(std::move(chunk));
+  }
   if (InboxIsFull()) SetWantsInput(false);
 }
 

@@ -77,6 +77,9 @@ class Stream {
   static constexpr size_t kReadHighWater = 32768;
   // Nor while so many chunks wait, however small: each holds a whole block.
   static constexpr size_t kReadHighWaterChunks = 16;
+  // The memory of what waits, however it came: small pieces share a block, so
+  // that of two neighbours at least one is half full.
+  static constexpr size_t kMaxInboxMemory = 3 * kReadHighWater;
 
   virtual ~Stream();
   Stream(const Stream&) = delete;

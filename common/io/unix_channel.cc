@@ -2,6 +2,7 @@
 
 #include "common/io/unix_channel.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -44,6 +45,14 @@ int ConnectTo(int socket, const std::string& path) {
 bool SomebodyListensAt(const std::string& path) {
   const Descriptor probe = MakeSocket();
   return probe && ConnectTo(probe.get(), path) == 0;
+}
+
+// Where a listener is made, and where one that was displaced waits.
+std::string Beside(const std::string& path) { return path + ".new"; }
+
+bool Exchange(const std::string& one, const std::string& other) {
+  return renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(),
+                   RENAME_EXCHANGE) == 0;
 }
 
 // Room for the descriptors of one message, aligned as the kernel wants it.
@@ -179,7 +188,8 @@ void UnixChannel::Shutdown() { shutdown(socket_.get(), SHUT_RDWR); }
 
 absl::StatusOr<UnixListener> UnixListener::Open(const std::string& path,
                                                 bool take_over) {
-  if (!take_over && SomebodyListensAt(path)) {
+  const bool displaces = SomebodyListensAt(path);
+  if (!take_over && displaces) {
     return absl::AlreadyExistsError(absl::StrFormat(
         "another process listens at %s; stop it, or choose another path",
         path));
@@ -188,7 +198,7 @@ absl::StatusOr<UnixListener> UnixListener::Open(const std::string& path,
   if (!socket) return UnixError("cannot listen at", path, errno);
   // Beside the path first, so that there is always a whole socket at it; and
   // from the first moment for its owner alone.
-  const std::string beside = path + ".new";
+  const std::string beside = Beside(path);
   unlink(beside.c_str());
   sockaddr_storage address;
   const socklen_t length = Endpoint::Unix(beside).ToSockaddr(address);
@@ -197,15 +207,19 @@ absl::StatusOr<UnixListener> UnixListener::Open(const std::string& path,
     return UnixError("cannot listen at", path, errno);
   }
   struct stat made = {};
-  const bool is_there = listen(socket.get(), kWaitingChannels) == 0 &&
-                        stat(beside.c_str(), &made) == 0 &&
-                        rename(beside.c_str(), path.c_str()) == 0;
+  const bool is_made = listen(socket.get(), kWaitingChannels) == 0 &&
+                       stat(beside.c_str(), &made) == 0;
+  // Not every file system can exchange.
+  const bool is_exchanged = is_made && displaces && Exchange(beside, path);
+  const bool is_there =
+      is_exchanged || (is_made && rename(beside.c_str(), path.c_str()) == 0);
   if (!is_there) {
     const int error = errno;
     unlink(beside.c_str());
     return UnixError("cannot listen at", path, error);
   }
   UnixListener listener(std::move(socket), path);
+  listener.displaces_ = is_exchanged;
   listener.device_ = made.st_dev;
   listener.inode_ = made.st_ino;
   return listener;
@@ -216,7 +230,16 @@ UnixListener::~UnixListener() {
   struct stat now = {};
   const bool is_ours = stat(path_.c_str(), &now) == 0 &&
                        now.st_dev == device_ && now.st_ino == inode_;
-  if (is_ours) unlink(path_.c_str());
+  if (!is_ours) return;
+  if (displaces_ && Exchange(Beside(path_), path_)) {
+    unlink(Beside(path_).c_str());
+  } else {
+    unlink(path_.c_str());
+  }
+}
+
+void UnixListener::Commit() {
+  if (std::exchange(displaces_, false)) unlink(Beside(path_).c_str());
 }
 
 absl::StatusOr<UnixChannel> UnixListener::Accept() {

@@ -66,14 +66,19 @@ class UnixChannel {
 class UnixListener {
  public:
   // Listens at `path`, for its own user alone (mode 0600). What was there
-  // before, and nobody listens at, is replaced; so is, with `take_over`, what
-  // somebody listens at. Else AlreadyExists: another process is there.
+  // before, and nobody listens at, is replaced. With `take_over` so is what
+  // somebody listens at, but not for good until Commit: if this listener ends
+  // before, the other one's is there again. Else AlreadyExists: another process
+  // is there.
   static absl::StatusOr<UnixListener> Open(const std::string& path,
                                            bool take_over);
   UnixListener(UnixListener&&) noexcept = default;
   UnixListener& operator=(UnixListener&&) = delete;
   // Removes the path, unless it is somebody else's by now.
   ~UnixListener();
+
+  // The one that was there before is not wanted any more.
+  void Commit();
 
   // Cancelled after Shutdown.
   absl::StatusOr<UnixChannel> Accept();
@@ -86,6 +91,8 @@ class UnixListener {
 
   Descriptor socket_;
   std::string path_;
+  // What was at the path is beside it now.
+  bool displaces_ = false;
   uint64_t device_ = 0;  // of the path, as we have made it
   uint64_t inode_ = 0;
 };

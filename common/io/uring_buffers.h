@@ -31,6 +31,7 @@ class UringBuffers final : public BlockOwner {
   // The chunk that the kernel filled: buffer `id` with `size` octets.
   Chunk Take(unsigned id, size_t size);
   void ReturnBlock(char* block) override;
+  size_t block_size() const override { return kBufferSize; }
 
   // Fewer than a quarter are left to the kernel.
   bool scarce() const { return free_ < count_ / 4; }

@@ -213,8 +213,11 @@ class UringListener::Accepting final : public Completion {
     listener_->Ended();
   }
 
-  // Nobody else accepts here, so what poll has seen is there.
+  // Somebody else may accept here as well and be faster than we are behind
+  // poll: then it must not wait. (Not O_NONBLOCK, which would be theirs, too.)
   void EmptyQueue() {
+    const timeval soon = {.tv_sec = 0, .tv_usec = 1000};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
     for (int i = 0; i < kMostHandedOut; ++i) {
       pollfd waiting = {.fd = fd_, .events = POLLIN, .revents = 0};
       if (poll(&waiting, 1, /*timeout=*/0) <= 0) return;

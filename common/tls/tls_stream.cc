@@ -150,7 +150,14 @@ Task<absl::Status> TlsStream::StartTls(std::unique_ptr<TlsEngine> engine,
     // A server's steps sign and derive, and anybody may ask for them: those who
     // are through go first. Our own handshakes as a client are few.
     const bool is_work = engine_->is_server() && !received_.empty();
-    if (is_work) co_await io::DeferOp(stream_->loop());
+    if (is_work) {
+      co_await io::DeferOp(stream_->loop());
+      // It may have waited for too long, and the dearest work is not for those.
+      if (stream_->closed()) co_return absl::CancelledError("closed here");
+      if (stream_->loop().Now() >= deadline) {
+        co_return absl::DeadlineExceededError("timeout");
+      }
+    }
     const Step step = engine_->Handshake();
     absl::Status flushed = co_await Flush(deadline);
     // After a failure the output was the alert; whether it could be sent says
@@ -164,7 +171,8 @@ Task<absl::Status> TlsStream::StartTls(std::unique_ptr<TlsEngine> engine,
     CO_TRY_LET(chunk, co_await stream_->Read(deadline));
     // None of the loop's receive buffers waits in a queue of handshakes.
     io::Loop& loop = stream_->loop();
-    const bool queues = engine_->is_server() && loop.has_deferred();
+    const bool queues =
+        engine_->is_server() && loop.has_deferred() && !chunk.empty();
     if (queues) chunk = loop.blocks().Copy(chunk.view());
     Feed(std::move(chunk));
   }

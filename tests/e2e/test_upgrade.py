@@ -111,6 +111,39 @@ class UpgradeTest(case.PostfixCase):
             0,
         )
 
+    def test_one_takeover_at_a_time(self):
+        running = self.take_over()
+        with socket.socket(socket.AF_UNIX) as first:
+            first.settimeout(10)
+            first.connect(self.socket)
+            first.sendall(b"listeners\n")
+            offer = first.recv(100).decode().split()
+            self.assertEqual(offer[0], self.engine)
+            first.sendall(b"send\n")
+            _, sockets, _, _ = socket.recv_fds(first, 1, 100)
+            self.assertEqual(len(sockets), int(offer[1]))
+            for each in sockets:
+                os.close(each)
+            second = proxy.run(
+                *self.arguments(
+                    control_socket=self.socket,
+                    takeover="yes",
+                    io_engine=self.engine,
+                )
+            )
+            self.assertEqual(second.returncode, 1)
+            self.assertIn(
+                "takeover: the tlspost that runs hands nothing over: another "
+                "takes over just now",
+                second.stderr,
+            )
+        running.wait_for_log("takeover: the other tlspost did not come up")
+        client = self.tls_session(running)
+        self.assert_delivers(client)
+        client.quit()
+        self.take_over()
+        self.ended(running)
+
     def test_the_other_engine_takes_nothing_over(self):
         mine = self.engine
         other = {"epoll": "io_uring", "io_uring": "epoll"}[mine]

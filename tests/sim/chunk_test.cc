@@ -177,8 +177,8 @@ TEST(Chunks, ManyMegabytesPassThroughASmallBuffer) {
     EXPECT_EQ(world.Run(), "");
     ExpectAllSent(world.client(0));
     constexpr int kStreams = 4;
-    constexpr int kBlocksOfAStream =
-        static_cast<int>(io::Stream::kReadHighWaterChunks);
+    constexpr int kBlocksOfAStream = static_cast<int>(
+        io::Stream::kMaxInboxMemory / io::BlockPool::kBlockSize);
     EXPECT_LE(world.most_blocks_out(), kStreams * (kBlocksOfAStream + 2));
   });
 }

@@ -297,8 +297,8 @@ TEST(Envelope, E058AMegabyteOfRecipientsPassesThroughTinyPipes) {
     EXPECT_EQ(result.final_code, wordy ? 0 : 250);
     EXPECT_LT(world.client(0).ended_after(), 30s);
     constexpr int kStreams = 4;
-    constexpr int kBlocksOfAStream =
-        static_cast<int>(io::Stream::kReadHighWaterChunks);
+    constexpr int kBlocksOfAStream = static_cast<int>(
+        io::Stream::kMaxInboxMemory / io::BlockPool::kBlockSize);
     EXPECT_LE(world.most_blocks_out(), kStreams * (kBlocksOfAStream + 2));
   });
 }

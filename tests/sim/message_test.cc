@@ -286,7 +286,7 @@ TEST(Pipelining, AllRecipientsRefusedMeansNoBody) {
 
 // What waits to be read on one stream at most.
 constexpr int kBlocksOfAStream =
-    static_cast<int>(io::Stream::kReadHighWaterChunks);
+    static_cast<int>(io::Stream::kMaxInboxMemory / io::BlockPool::kBlockSize);
 
 Mail BigMail(int number, size_t octets) {
   Mail mail = MakeMail(0, number);

@@ -355,6 +355,33 @@ TEST(Reload, ARemovedBackendEndsWhatItHasAndGetsNothingNew) {
   });
 }
 
+// Also for who has a connection of his own: it is for one mail more at most.
+TEST(Reload, ARemovedBackendIsLeftInSessionModeToo) {
+  ForEachWorld(60, [](uint64_t number) {
+    WorldOptions options;
+    options.seed = number;
+    options.sinks = 2;
+    options.settings.pool_mode = PoolMode::kSession;
+    options.settings.pool_wait_timeout = 1h;
+    const Settings settings = options.settings;
+    World world(std::move(options));
+    for (int i = 0; i < 2; ++i) {
+      ClientPlan plan = MakeClient(i, 12);
+      plan.pause = 20ms;
+      world.AddClient(std::move(plan));
+    }
+    int before = 0;
+    world.AtTime(300ms + 1ms * (number % 25), [&] {
+      world.Reload(settings, {1});
+      before = MailsTo(world, 0);
+    });
+    EXPECT_EQ(world.Run(), "");
+    for (size_t i = 0; i < 2; ++i) ExpectAllSent(world.client(i));
+    EXPECT_GT(before, 0);
+    EXPECT_LE(MailsTo(world, 0), before + 2);
+  });
+}
+
 TEST(Reload, ABackendThatIsDownIsReplacedForThoseWhoWait) {
   ForEachWorld(40, [](uint64_t number) {
     WorldOptions options;

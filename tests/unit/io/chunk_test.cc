@@ -15,8 +15,29 @@ namespace {
 class CountingOwner final : public BlockOwner {
  public:
   void ReturnBlock(char* block) override { returned.push_back(block); }
+  size_t block_size() const override { return 8; }
   std::vector<char*> returned;
 };
+
+TEST(Chunk, TakesMoreWhileTheBlockHasRoom) {
+  CountingOwner owner;
+  char block[8] = {'a', 'b', 'c'};
+  Chunk chunk(&owner, block, 3);
+  EXPECT_TRUE(chunk.Append("def"));
+  EXPECT_EQ(chunk.view(), "abcdef");
+  chunk.Consume(4);
+  // What was read at its beginning makes no room at its end.
+  EXPECT_FALSE(chunk.Append("ghi"));
+  EXPECT_EQ(chunk.view(), "ef");
+  EXPECT_TRUE(chunk.Append("gh"));
+  EXPECT_EQ(chunk.view(), "efgh");
+  EXPECT_TRUE(chunk.Append(""));
+  EXPECT_FALSE(chunk.Append("i"));
+  chunk.Consume(4);
+  EXPECT_FALSE(chunk.Append("j")) << "it has given the block back";
+  Chunk none;
+  EXPECT_FALSE(none.Append("k"));
+}
 
 TEST(Chunk, IsEmptyByDefault) {
   Chunk chunk;

@@ -97,6 +97,36 @@ TEST_P(SocketTest, AClientThatIsGoneBeforeItIsAcceptedHurtsNobody) {
   Play(loop(), AcceptGone(*this));
 }
 
+// A server refuses in mid-message and closes: whoever hears that a write has
+// failed can read why.
+Task<void> WriteToWhoHasRefused(SocketTest& test, int fd) {
+  auto server = co_await test.listener().Accept();
+  CO_ASSERT_OK(server);
+  Stream& stream = **server;
+  stream.Watch();
+  // It leaves what it has not read, which makes of its end a reset.
+  const absl::Status sent = co_await stream.Write("unread", kNever);
+  EXPECT_TRUE(sent.ok());
+  const std::string_view refusal = "552 too much\r\n";
+  // Behind the loop's look at what has happened, and before the write.
+  EXPECT_EQ(send(fd, refusal.data(), refusal.size(), 0),
+            static_cast<ssize_t>(refusal.size()));
+  close(fd);
+  absl::Status written;
+  for (int i = 0; i < 100 && written.ok(); ++i) {
+    written = co_await stream.Write("more of the message\r\n", kNever);
+  }
+  EXPECT_TRUE(absl::IsUnavailable(written)) << written;
+  EXPECT_TRUE(stream.readable());
+  auto heard = co_await stream.Read(kNever);
+  CO_ASSERT_OK(heard);
+  EXPECT_EQ(heard->view(), refusal);
+}
+
+TEST_P(SocketTest, WhatWasSaidBeforeAResetIsThereWhenTheWriteFails) {
+  Play(loop(), WriteToWhoHasRefused(*this, ConnectPlainly()));
+}
+
 Task<void> CloseWhatLivesOn(SocketTest& test) {
   auto fd = OpenListenSocket(*Endpoint::FromIp("127.0.0.1", 0), {});
   CO_ASSERT_OK(fd);

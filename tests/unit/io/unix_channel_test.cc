@@ -120,6 +120,42 @@ TEST_F(UnixChannelTest, OnlyATakeoverReplacesWhoListens) {
   EXPECT_TRUE(UnixChannel::Connect(path_).ok());
 }
 
+// A client that connects is this one's.
+void ExpectServes(UnixListener& listener, const std::string& path) {
+  auto client = UnixChannel::Connect(path);
+  ASSERT_TRUE(client.ok()) << client.status();
+  ASSERT_TRUE(client->Write("hello\n").ok());
+  while (true) {
+    auto accepted = listener.Accept();
+    ASSERT_TRUE(accepted.ok()) << accepted.status();
+    // Who only looked whether somebody is there has said nothing.
+    const auto line = accepted->ReadLine(1s);
+    if (line.ok()) return;
+  }
+}
+
+TEST_F(UnixChannelTest, WithoutCommitThePathIsTheFirstOnesAgain) {
+  UnixListener first = Listen();
+  {
+    UnixListener second = Listen(/*take_over=*/true);
+    ExpectServes(second, path_);
+  }
+  ExpectServes(first, path_);
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".new"));
+}
+
+TEST_F(UnixChannelTest, AfterCommitThePathIsTheSecondOnes) {
+  std::optional<UnixListener> first(Listen());
+  {
+    UnixListener second = Listen(/*take_over=*/true);
+    second.Commit();
+    EXPECT_FALSE(std::filesystem::exists(path_ + ".new"));
+    first.reset();
+    ExpectServes(second, path_);
+  }
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
 TEST_F(UnixChannelTest, WhatADeadProcessLeftBehindIsReplaced) {
   {
     UnixListener dead = Listen();

@@ -160,6 +160,43 @@ TEST(ListenSockets, MoreSocketsThanWorkersHaveSomebodyEach) {
   Take(workers);
 }
 
+TEST(ListenSockets, OfSeveralCopiesOneEmptiesTheQueue) {
+  std::vector<io::Descriptor> given;
+  given.push_back(Listening());
+  const io::Endpoint endpoint = io::BoundEndpoint(given[0].get());
+  ListenSockets sockets(3);
+  ASSERT_TRUE(sockets.Adopt(std::move(given), /*shared=*/false).ok());
+  auto plan = sockets.Bind({Want(endpoint)});
+  ASSERT_TRUE(plan.ok());
+  const auto workers = sockets.Use(*std::move(plan));
+  int emptying = 0;
+  for (const auto& worker : workers) {
+    ASSERT_EQ(worker.size(), 1u);
+    if (worker[0].queue == io::Listener::Queue::kHandOut) ++emptying;
+  }
+  EXPECT_EQ(emptying, 1);
+  Take(workers);
+}
+
+// A reload may have looked things up while the drain began.
+TEST(ListenSockets, WhatComesBehindCloseIsDropped) {
+  ListenSockets sockets(2);
+  auto first = sockets.Bind({Want(OnPort(0))});
+  ASSERT_TRUE(first.ok());
+  Take(sockets.Use(*std::move(first)));
+  auto second = sockets.Bind({Want(OnPort(0)), Want(OnPort(0))});
+  ASSERT_TRUE(second.ok());
+  const std::vector<ListenAddress> addresses = second->addresses();
+  sockets.Close();
+  for (const auto& worker : sockets.Use(*std::move(second))) {
+    EXPECT_TRUE(worker.empty());
+  }
+  EXPECT_TRUE(sockets.Copies().empty());
+  for (const ListenAddress& address : addresses) {
+    EXPECT_FALSE(IsBusy(address.endpoint));
+  }
+}
+
 TEST(ListenSockets, WhatDoesNotListenIsNotAdopted) {
   int ends[2] = {};
   ASSERT_EQ(pipe(ends), 0);
