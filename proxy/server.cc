@@ -193,8 +193,8 @@ void Server::RunWorker(Thread& thread, size_t number) {
   Worker worker(*loop, *shared_, std::move(tls_.workers[number]),
                 absl::StrFormat("%s%02X", instance_, number));
   const absl::Status listening = worker.Listen(thread.listen_on);
-  // In the first turn, which knows what time it is: much was looked up since the
-  // loop was made. Before anybody can ask for a drain.
+  // In the first turn, which knows what time it is: much was looked up since
+  // the loop was made. Before anybody can ask for a drain.
   loop->PostRemote([&worker] { worker.Start(); });
   if (listening.ok()) {
     const std::lock_guard<std::mutex> lock(thread.mutex);

@@ -11,13 +11,23 @@
 
 #include "absl/strings/str_format.h"
 
+// g++ and clang++ say it differently.
 #if defined(__SANITIZE_ADDRESS__)
+#define TLSPOST_SIM_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TLSPOST_SIM_SANITIZED 1
+#endif
+#endif
+
+#if defined(TLSPOST_SIM_SANITIZED)
 #include <sanitizer/common_interface_defs.h>
 
-// Worlds allocate a lot: short stacks halve the time. ASAN_OPTIONS overrides.
-// NOLINTNEXTLINE(*-identifier-naming): the sanitizer's name.
+// Worlds allocate a lot: short stacks and a small quarantine take a third of
+// the time away. ASAN_OPTIONS adds to it. NOLINTNEXTLINE(*-identifier-naming):
+// the sanitizer's name.
 extern "C" const char* __asan_default_options() {
-  return "malloc_context_size=4";
+  return "malloc_context_size=4:quarantine_size_mb=32";
 }
 #endif
 
@@ -53,7 +63,7 @@ void OnAbort(int signal) {
 void TellOnCrash() {
   static const bool once = [] {
     std::signal(SIGABRT, OnAbort);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(TLSPOST_SIM_SANITIZED)
     __sanitizer_set_death_callback(PrintCommand);
 #else
     std::signal(SIGSEGV, OnAbort);
