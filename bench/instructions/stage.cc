@@ -134,6 +134,8 @@ void Stage::StartTls(Client& client, bool resume) {
   Exchange(client, "STARTTLS\r\n", "220 ");
   client.BeginTls(client_tls_, resume ? session_.get() : nullptr);
   while (!client.Shake()) Turn();
+  TLSPOST_CHECK(client.engine()->Describe().reused ==
+                (resume && session_ != nullptr));
   Exchange(client, kEhlo, "250-");
   if (session_ == nullptr) session_ = client.engine()->TakeSession();
 }

@@ -40,10 +40,10 @@ smtp::ClientIdentity Client(int number) {
   return client;
 }
 
-Settings PoolSettings() {
-  Settings settings;
-  settings.backend_warm_spares = 0;
-  settings.backend_max_uses = 1'000'000'000;
+std::shared_ptr<const Settings> PoolSettings() {
+  auto settings = std::make_shared<Settings>();
+  settings->backend_warm_spares = 0;
+  settings->backend_max_uses = 1'000'000'000;
   return settings;
 }
 
@@ -54,7 +54,7 @@ class Scene {
       : settings_(PoolSettings()),
         backend_(*io::Endpoint::FromIp("10.0.0.1", 10025)),
         sink_(loop_, SinkMta::Options()),
-        shared_(settings_, Addresses(), /*workers=*/1, log_),
+        shared_(*settings_, Addresses(), /*workers=*/1, log_),
         pool_(std::make_unique<BackendPool>(loop_, settings_, Addresses(),
                                             nullptr, shared_.slots,
                                             shared_.notes, log_, counters_)),
@@ -103,7 +103,7 @@ class Scene {
     TLSPOST_CHECK(ended);
   }
 
-  const Settings settings_;
+  const std::shared_ptr<const Settings> settings_;
   const io::Endpoint backend_;
   const std::array<smtp::ClientIdentity, 2> clients_ = {Client(1), Client(2)};
   NoLog log_;

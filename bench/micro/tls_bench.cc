@@ -77,6 +77,7 @@ void BM_ServerHandshake(benchmark::State& state, KeyKind kind,
     auto server = std::make_unique<TlsEngine>(server_context);
     Seconds time = ProcessorTime() - begin;
     time += Shake(client, *server);
+    TLSPOST_CHECK(server->Describe().reused == resume);
     const Seconds end_begin = ProcessorTime();
     server.reset();
     time += ProcessorTime() - end_begin;

@@ -99,7 +99,12 @@ void TlsEngine::SetServerName(const std::string& name) {
 
 void TlsEngine::SetSession(const TlsSession& session) {
   TLSPOST_REQUIRE(!context_->is_server() && !established());
-  TLSPOST_CHECK(SSL_set_session(Begin().ssl.get(), session.get()) == 1);
+  // A copy, for the reason that TakeSession has: the session is for more
+  // connections than this one.
+  SSL_SESSION* copy = SSL_SESSION_dup(session.get());
+  TLSPOST_CHECK(copy != nullptr);
+  TLSPOST_CHECK(SSL_set_session(Begin().ssl.get(), copy) == 1);
+  SSL_SESSION_free(copy);
 }
 
 void TlsEngine::SetInput(std::string_view ciphertext) {

@@ -121,6 +121,22 @@ TEST_P(TlsClient, AsksWithoutATrailingDot) {
   EXPECT_EQ(sni_, "mail.example");
 }
 
+// libssl forbids a session whose connection ends without a shutdown: that must
+// hit a copy of it alone.
+TEST_P(TlsClient, ResumesASessionAsOftenAsItLikes) {
+  const auto client = ClientContext(client_);
+  std::unique_ptr<TlsSession> session;
+  for (int i = 0; i < 4; ++i) {
+    EnginePair pair(client, server_);
+    if (session != nullptr) pair.client.engine.SetSession(*session);
+    ASSERT_TRUE(pair.Connect());
+    ASSERT_TRUE(Send(pair, pair.server, "220 mx.example\r\n"));
+    EXPECT_EQ(pair.server.engine.Describe().reused, i > 0);
+    if (session == nullptr) session = pair.client.engine.TakeSession();
+    ASSERT_NE(session, nullptr);
+  }
+}
+
 TEST_P(TlsClient, TrustsAResumedSessionNoFurther) {
   const auto client = ClientContext(client_);
   for (const std::string name : {"other.example", "mail.example"}) {
