@@ -22,7 +22,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 
@@ -231,21 +230,9 @@ class Exim:
         )
 
     def _greets(self):
-        if self._process.poll() is not None:
-            raise AssertionError(
-                "Exim ended with status %s\n%s"
-                % (self._process.returncode, util.tail(self.log()))
-            )
-        try:
-            with socket.create_connection(
-                ("127.0.0.1", self.ports["plain"]), timeout=10
-            ) as peer:
-                greeting = peer.recv(200)
-                peer.sendall(b"QUIT\r\n")
-                peer.recv(200)
-                return greeting.startswith(b"220 ")
-        except OSError:
-            return False
+        return private.greets(
+            "Exim", self._process, self.ports["plain"], self.log
+        )
 
     def stop(self):
         """Ends the daemon and all its connections."""

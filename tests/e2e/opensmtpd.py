@@ -15,7 +15,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 
@@ -94,21 +93,9 @@ class OpenSmtpd:
         )
 
     def _greets(self):
-        if self._process.poll() is not None:
-            raise AssertionError(
-                "OpenSMTPD ended with status %s\n%s"
-                % (self._process.returncode, util.tail(self.log()))
-            )
-        try:
-            with socket.create_connection(
-                ("127.0.0.1", self.ports["plain"]), timeout=10
-            ) as peer:
-                greeting = peer.recv(200)
-                peer.sendall(b"QUIT\r\n")
-                peer.recv(200)
-                return greeting.startswith(b"220 ")
-        except OSError:
-            return False
+        return private.greets(
+            "OpenSMTPD", self._process, self.ports["plain"], self.log
+        )
 
     def close(self):
         """Ends all its processes."""

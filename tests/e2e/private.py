@@ -7,6 +7,7 @@ outside nothing changes.
 
 import os
 import pwd
+import socket
 import subprocess
 
 import util
@@ -66,3 +67,22 @@ class Namespace:
             script + 'exec "$@"',
             "sh",
         ] + list(arguments)
+
+def greets(program, process, port, log):
+    """Whether the server greets at this port; its end is an error.
+
+    program: its name; log: a function, what it has said so far.
+    """
+    if process.poll() is not None:
+        raise AssertionError(
+            "%s ended with status %s\n%s"
+            % (program, process.returncode, util.tail(log()))
+        )
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+            greeting = peer.recv(200)
+            peer.sendall(b"QUIT\r\n")
+            peer.recv(200)
+            return greeting.startswith(b"220 ")
+    except OSError:
+        return False
