@@ -15,6 +15,7 @@
 
 #include "common/base/open_file.h"
 #include "common/base/status.h"
+#include "common/smtp/text.h"
 #include "proxy/environment.h"
 #include "proxy/listener_settings.h"
 #include "proxy/settings_problems.h"
@@ -39,11 +40,7 @@ absl::Status InvalidAt(std::string_view where, std::string_view what) {
 
 // Text of unknown origin, on one line.
 std::string Printable(std::string_view text) {
-  std::string printable(text.substr(0, 200));
-  for (char& c : printable) {
-    if (c >= 0 && (c < ' ' || c == 0x7f)) c = '?';
-  }
-  return printable;
+  return smtp::OnOneLine(text.substr(0, 200));
 }
 
 std::string UnknownSetting(std::string_view name, std::string_view prefix,

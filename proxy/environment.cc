@@ -6,6 +6,7 @@
 #include <array>
 
 #include "common/base/status.h"
+#include "common/smtp/text.h"
 #include "proxy/settings_table.h"
 
 namespace tlspost {
@@ -30,11 +31,8 @@ const Setting* SettingOf(std::string_view variable) {
 }
 
 absl::Status InvalidVariable(std::string_view name, std::string_view what) {
-  std::string shown(name.substr(0, 200));
-  for (char& c : shown) {
-    if (c >= 0 && (c < ' ' || c == 0x7f)) c = '?';
-  }
-  return Invalid(shown + ": " + std::string(what));
+  return Invalid(smtp::OnOneLine(name.substr(0, 200)) + ": " +
+                 std::string(what));
 }
 
 std::vector<std::string_view> SplitList(std::string_view text) {

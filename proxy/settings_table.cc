@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "common/smtp/text.h"
 
 namespace tlspost {
 namespace {
@@ -18,9 +19,7 @@ namespace {
 constexpr int64_t kMaxSize = int64_t{1} << 40;  // bytes: a terabyte
 
 std::string Quoted(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) quoted += (c < ' ' || c == 0x7f) ? '?' : c;
-  return quoted + '"';
+  return '"' + smtp::OnOneLine(text) + '"';
 }
 
 std::string Joined(std::span<const std::string_view> words,

@@ -6,11 +6,6 @@
 namespace tlspost::smtp {
 namespace {
 
-bool IsControl(char c) {
-  const auto octet = static_cast<unsigned char>(c);
-  return octet < 0x20 || octet == 0x7f;
-}
-
 void AppendClean(std::string_view text, std::string_view unwanted,
                  std::string& out) {
   for (const char c : text.substr(0, kMaxPeerTextOctets)) {
@@ -73,6 +68,12 @@ std::optional<uint64_t> ParseNumber(std::string_view digits) {
 bool HasControlOctets(std::string_view line) {
   return std::any_of(line.begin(), line.end(),
                      [](char c) { return IsControl(c) && c != '\t'; });
+}
+
+std::string OnOneLine(std::string_view text) {
+  std::string line(text);
+  std::replace_if(line.begin(), line.end(), IsControl, '?');
+  return line;
 }
 
 bool HasEightBit(std::string_view text) {

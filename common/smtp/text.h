@@ -20,6 +20,11 @@ constexpr char ToUpperAscii(char c) {
 }
 constexpr bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool IsBlank(char c) { return c == ' ' || c == '\t'; }
+// Above 127 is text, whether char has a sign or not.
+constexpr bool IsControl(char c) {
+  const auto octet = static_cast<unsigned char>(c);
+  return octet < 0x20 || octet == 0x7f;
+}
 
 bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 
@@ -41,6 +46,9 @@ std::optional<uint64_t> ParseNumber(std::string_view digits);
 // Whether a command line holds NUL or another control octet. TAB is a blank
 // and passes.
 bool HasControlOctets(std::string_view line);
+
+// `text` on one line, for an administrator: controls become '?'.
+std::string OnOneLine(std::string_view text);
 
 // Whether any octet is above 127.
 bool HasEightBit(std::string_view text);

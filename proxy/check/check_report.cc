@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/strings/str_format.h"
+#include "common/smtp/text.h"
 #include "proxy/json_text.h"
 
 namespace tlspost {
@@ -27,22 +28,14 @@ size_t Count(std::span<const Finding> findings, Verdict verdict) {
       [&](const Finding& finding) { return finding.verdict == verdict; }));
 }
 
-// Names of files and what a backend says may hold anything.
-std::string OneLine(std::string_view text) {
-  std::string line(text);
-  for (char& c : line) {
-    if ((c >= 0 && c < ' ') || c == 0x7f) c = '?';
-  }
-  return line;
-}
-
 }  // namespace
 
 std::string FormatFindings(std::span<const Finding> findings) {
   std::string text;
   for (const Finding& finding : findings) {
     absl::StrAppendFormat(&text, "%-4s  %s: %s\n", WordOf(finding.verdict),
-                          OneLine(finding.thing), OneLine(finding.text));
+                          smtp::OnOneLine(finding.thing),
+                          smtp::OnOneLine(finding.text));
   }
   std::string counts;
   for (size_t i = 0; i < kWords.size(); ++i) {

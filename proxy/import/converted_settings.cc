@@ -40,9 +40,7 @@ bool IsDuration(const Setting& setting) {
 
 std::string CommentLine(std::string_view text) {
   std::string line = "#   ";
-  for (const char c : text) {
-    line += c >= 0 && (c < ' ' || c == 0x7f) ? ' ' : c;
-  }
+  for (const char c : text) line += smtp::IsControl(c) ? ' ' : c;
   return line + '\n';
 }
 

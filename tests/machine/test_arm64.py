@@ -23,11 +23,11 @@ _LIBRARIES = ("libgtest-dev", "libgmock-dev")
 _BUILD = """
 cd /build/tlspost
 export PKG_CONFIG_LIBDIR=/usr/lib/%(triplet)s/pkgconfig:/usr/share/pkgconfig
-cmake --preset gcc -DTLSPOST_WERROR=ON \\
+cmake --preset gcc -DTLSPOST_WERROR=ON -DTLSPOST_BUILD_MICRO=OFF \\
   -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \\
   -DCMAKE_CXX_COMPILER=%(triplet)s-g++ -DCMAKE_CXX_COMPILER_LAUNCHER=ccache \\
   -DCMAKE_LIBRARY_ARCHITECTURE=%(triplet)s
-cmake --build --preset gcc --target programs base_test smtp_test
+cmake --build --preset gcc --target programs base_test smtp_test -- -k 0
 """
 
 

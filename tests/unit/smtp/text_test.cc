@@ -9,6 +9,12 @@
 namespace tlspost::smtp {
 namespace {
 
+TEST(Text, OnOneLineHasNoControlsAndAllElse) {
+  EXPECT_EQ(OnOneLine("a\tb\r\nc\x7f\x1b[1m ~"), "a?b??c??[1m ~");
+  EXPECT_EQ(OnOneLine("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
+  EXPECT_EQ(OnOneLine(std::string_view("\0", 1)), "?");
+}
+
 TEST(Text, ParseNumberTakesTwentyDigitsThatFit) {
   EXPECT_EQ(ParseNumber("0"), 0u);
   EXPECT_EQ(ParseNumber("10240000"), 10240000u);
