@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -125,22 +126,32 @@ TEST(SyscallFilter, NoPrivilegeIsChangedAndNobodyIsLookedInto) {
 }
 
 TEST(SyscallFilter, NoMemoryIsMadeExecutable) {
-  EXPECT_EQ(InChild([] {
-              if (!FilterSyscalls()) return std::string("no filter");
-              std::string wrong;
-              void* both =
-                  mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-              wrong += Expect("mmap", both == MAP_FAILED, ENOSYS);
-              void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-              if (page == MAP_FAILED) wrong += "no memory at all; ";
-              wrong += Expect("mprotect",
-                              mprotect(page, 4096, PROT_READ | PROT_EXEC) < 0,
-                              ENOSYS);
-              return wrong;
-            }),
-            "");
+  EXPECT_EQ(
+      InChild([] {
+        if (!FilterSyscalls()) return std::string("no filter");
+        std::string wrong;
+        void* both = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        wrong += Expect("mmap", both == MAP_FAILED, ENOSYS);
+        void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED) wrong += "no memory at all; ";
+        wrong +=
+            Expect("mprotect", mprotect(page, 4096, PROT_READ | PROT_EXEC) < 0,
+                   ENOSYS);
+        // What is written in one place and run in another.
+        void* shared = mmap(nullptr, 4096, PROT_READ | PROT_EXEC,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        wrong += Expect("shared mmap", shared == MAP_FAILED, ENOSYS);
+        wrong += Expect("memfd_create", memfd_create("code", 0) < 0, ENOSYS);
+        // A library that is loaded late.
+        const int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        void* loaded =
+            mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, program, 0);
+        if (loaded == MAP_FAILED) wrong += "nothing can be loaded; ";
+        return wrong;
+      }),
+      "");
 }
 
 TEST(SyscallFilter, ServingStillWorks) {
@@ -160,6 +171,8 @@ TEST(SyscallFilter, ServingStillWorks) {
               if (g_threads_seen != 1) wrong += "pthread_create; ";
               const int file = open("/dev/null", O_RDONLY);
               if (file < 0) wrong += "open; ";
+              // The zone in fe80::1%lo.
+              if (if_nametoindex("lo") == 0) wrong += "if_nametoindex; ";
               return wrong;
             }),
             "");
