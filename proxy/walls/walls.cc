@@ -20,15 +20,6 @@
 namespace tlspost {
 namespace {
 
-std::string ConfigFileIn(std::span<const char* const> args) {
-  constexpr std::string_view kConfig = "--config=";
-  for (const std::string_view arg : args) {
-    if (arg.starts_with(kConfig))
-      return std::string(arg.substr(kConfig.size()));
-  }
-  return "";
-}
-
 std::string FolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
@@ -101,7 +92,7 @@ class NamedFiles {
     const absl::StatusOr<Settings> settings = LoadSettings(args_);
     if (!settings.ok()) {
       // The settings file may be asked for, so that it is heard what is wrong.
-      return use == FileUse::kRead && path == ConfigFileIn(args_);
+      return use == FileUse::kRead && path == FindSettingsFile(args_);
     }
     for (const FileUse each : {FileUse::kRead, FileUse::kAppend}) {
       const std::vector<std::string> files =
@@ -134,7 +125,7 @@ std::vector<std::string> FilesNamedBy(const Settings& settings,
        {settings.tls_cert_file, settings.tls_key_file, settings.tls_CAfile,
         settings.tls_CApath, settings.tls_ticket_key_file,
         settings.backend_tls_CAfile, settings.backend_tls_CApath,
-        ConfigFileIn(args)}) {
+        FindSettingsFile(args)}) {
     files.push_back(file);
   }
   if (!settings.tls_server_sni_maps.empty()) {

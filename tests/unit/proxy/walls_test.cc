@@ -21,6 +21,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -430,6 +431,18 @@ TEST_F(WallsTest, FilesThatTheSettingsNameLaterAreReadToo) {
             }),
             "");
   administrator.join();
+}
+
+TEST_F(WallsTest, TheSettingsFileThatTheEnvironmentNamesIsReadAgain) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become somebody else";
+  args_.clear();
+  setenv("TLSPOST_CONFIG", config_.c_str(), /*overwrite=*/1);
+  const std::string wrong = Behind([&] {
+    const absl::StatusOr<Settings> again = LoadSettings(args_);
+    return std::string(MessageOf(again.status()));
+  });
+  unsetenv("TLSPOST_CONFIG");
+  EXPECT_EQ(wrong, "");
 }
 
 TEST_F(WallsTest, AUserThatIsNotThereIsAnError) {
