@@ -80,44 +80,38 @@ std::vector<FileRule> KeeperRules(const Settings& settings) {
   return rules;
 }
 
-// What the keeper may open: what the settings say now. A name that is not known
-// is looked for in the settings file and in the SNI map again, which may have
-// changed; both are the administrator's to write, and not the server's.
+// What the keeper may open: to be read, what the settings say now. A name that
+// is not known is looked for in the settings file and in the SNI map again,
+// which may have changed; both are the administrator's to write, and not the
+// server's. The log stays where it was at the start.
 class NamedFiles {
  public:
-  explicit NamedFiles(std::span<const char* const> args) : args_(args) {}
+  NamedFiles(std::span<const char* const> args, std::string log_file)
+      : args_(args), log_file_(std::move(log_file)) {}
 
   bool Has(const std::string& path, FileUse use) {
-    if (Known(use).count(path) != 0) return true;
+    if (use == FileUse::kAppend) return path == log_file_;
+    if (readable_.count(path) != 0) return true;
     const absl::StatusOr<Settings> settings = LoadSettings(args_);
     if (!settings.ok()) {
       // The settings file may be asked for, so that it is heard what is wrong.
-      return use == FileUse::kRead && path == FindSettingsFile(args_);
+      return path == FindSettingsFile(args_);
     }
-    for (const FileUse each : {FileUse::kRead, FileUse::kAppend}) {
-      const std::vector<std::string> files =
-          FilesNamedBy(*settings, args_, each);
-      Known(each) = std::set<std::string>(files.begin(), files.end());
-    }
-    return Known(use).count(path) != 0;
+    const std::vector<std::string> files = FilesNamedBy(*settings, args_);
+    readable_ = std::set<std::string>(files.begin(), files.end());
+    return readable_.count(path) != 0;
   }
 
  private:
-  std::set<std::string>& Known(FileUse use) {
-    return use == FileUse::kRead ? readable_ : appendable_;
-  }
-
   const std::span<const char* const> args_;
+  const std::string log_file_;
   std::set<std::string> readable_;
-  std::set<std::string> appendable_;
 };
 
 }  // namespace
 
 std::vector<std::string> FilesNamedBy(const Settings& settings,
-                                      std::span<const char* const> args,
-                                      FileUse use) {
-  if (use == FileUse::kAppend) return {settings.log_file};
+                                      std::span<const char* const> args) {
   std::vector<std::string> files = settings.tls_chain_files;
   files.insert(files.end(), settings.tls_stapling_files.begin(),
                settings.tls_stapling_files.end());
@@ -148,16 +142,17 @@ absl::StatusOr<std::unique_ptr<Walls>> Walls::Build(
   if (!walls->sandbox_ && !walls->identity_.has_value()) return walls;
   if (walls->sandbox_) HideMemory();
   const std::vector<FileRule> keeper_rules = KeeperRules(settings);
-  auto keeper =
-      FileKeeper::Start([names = std::make_shared<NamedFiles>(args)](
-                            const std::string& path,
-                            FileUse use) { return names->Has(path, use); },
-                        [&] {
-                          KeepFileCapabilities();
-                          if (!settings.sandbox) return;
-                          RestrictFiles(keeper_rules);
-                          FilterSyscalls();
-                        });
+  auto keeper = FileKeeper::Start(
+      [names = std::make_shared<NamedFiles>(args, settings.log_file)](
+          const std::string& path, FileUse use) {
+        return names->Has(path, use);
+      },
+      [&] {
+        KeepFileCapabilities();
+        if (!settings.sandbox) return;
+        RestrictFiles(keeper_rules);
+        FilterSyscalls();
+      });
   if (!keeper.ok()) return keeper.status();
   walls->keeper_ = *std::move(keeper);
   SetFileOpener(walls->keeper_.get());

@@ -427,6 +427,13 @@ TEST_F(WallsTest, FilesThatTheSettingsNameLaterAreReadToo) {
               if (fd < 0) return wrong + strerror(errno);
               if (ReadAll(fd) != "newer secret") wrong += "what is in it; ";
               if (OpenFile(key_, FileUse::kRead) >= 0) wrong += "old key; ";
+              // The log changes with a restart, and until then is reopened.
+              if (OpenFile(key_ + ".log", FileUse::kAppend) < 0) {
+                wrong += "log; ";
+              }
+              if (OpenFile(later + ".log", FileUse::kAppend) >= 0) {
+                wrong += "new log; ";
+              }
               return wrong;
             }),
             "");
