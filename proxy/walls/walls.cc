@@ -171,9 +171,9 @@ absl::StatusOr<std::string> Walls::Close() {
   if (identity_.has_value()) {
     const absl::Status became = Become(*identity_);
     if (!became.ok()) return became;
-    // The kernel has hidden the memory again, which is not wanted without a
-    // sandbox.
-    if (!sandbox_) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    // Who changes its user is as fs.suid_dumpable says from then on: hidden,
+    // which is not wanted without a sandbox, or on some systems not.
+    prctl(PR_SET_DUMPABLE, sandbox_ ? 0 : 1, 0, 0, 0);
   }
   built.push_back(absl::StrFormat("user id %d", geteuid()));
   if (!sandbox_) {
