@@ -39,6 +39,10 @@ constexpr std::string_view kSystemFolders[] = {
     "/sys/fs/cgroup",
     "/proc/sys/kernel",
 };
+// Below /etc, and on some systems a link to elsewhere (NetworkManager, WSL;
+// openSUSE's authorities).
+constexpr std::string_view kSystemLinks[] = {"/etc/resolv.conf",
+                                             "/etc/ssl/certs"};
 constexpr std::string_view kDevices[] = {"/dev/null", "/dev/random",
                                          "/dev/urandom"};
 // Settings with a socket that the server makes at a path.
@@ -52,6 +56,9 @@ std::vector<FileRule> ServerRules(const Settings& settings) {
   std::vector<FileRule> rules;
   for (const std::string_view folder : kSystemFolders) {
     rules.push_back({std::string(folder), kMayRead});
+  }
+  for (const std::string_view link : kSystemLinks) {
+    rules.push_back(ReadBehind(std::string(link)));
   }
   for (const std::string_view device : kDevices) {
     rules.push_back({std::string(device), kMayRead | kMayWrite});

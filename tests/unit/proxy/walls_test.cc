@@ -8,8 +8,10 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -230,6 +232,52 @@ TEST(Landlock, OnlyWhatIsNamedIsThere) {
         return wrong;
       }),
       "");
+}
+
+TEST(Landlock, WhatALinkLeadsToIsThereAndWhatReplacesIt) {
+  const tls::TemporaryFolder folder;
+  mkdir(folder.Path("etc").c_str(), 0755);
+  mkdir(folder.Path("run").c_str(), 0755);
+  folder.Write("run/resolv.conf", "x");
+  folder.Write("other", "x");
+  const std::string link = folder.Path("etc/resolv.conf");
+  ASSERT_EQ(symlink("../run/resolv.conf", link.c_str()), 0);
+  const std::string directory = folder.Path("etc/certs");
+  ASSERT_EQ(symlink("../run", directory.c_str()), 0);
+  EXPECT_EQ(ReadBehind(link).path, folder.Path("run"));
+  EXPECT_EQ(ReadBehind(directory).path, folder.Path("run"));
+  // It is not there: no rule.
+  EXPECT_EQ(ReadBehind(folder.Path("none")).path, "");
+}
+
+// As NetworkManager and openSUSE have them, in a mount namespace.
+TEST(Landlock, TheSystemsFilesMayBeLinksToElsewhere) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to mount";
+  const tls::TemporaryFolder folder;
+  for (const char* name : {"run", "certs"}) {
+    mkdir(folder.Path(name).c_str(), 0755);
+    folder.Write(std::string(name) + "/file", "x");
+  }
+  const std::string answer = InChild([&] {
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount("none", "/etc", "tmpfs", 0, nullptr) != 0) {
+      return std::string("no mounts");
+    }
+    mkdir("/etc/ssl", 0755);
+    if (symlink(folder.Path("run/file").c_str(), "/etc/resolv.conf") != 0 ||
+        symlink(folder.Path("certs").c_str(), "/etc/ssl/certs") != 0) {
+      return std::string("no links");
+    }
+    const auto walls = Walls::Build(Settings(), {});
+    if (!walls.ok()) return std::string(MessageOf(walls.status()));
+    std::string wrong;
+    if (open("/etc/resolv.conf", O_RDONLY) < 0) wrong += "resolv.conf; ";
+    if (open("/etc/ssl/certs/file", O_RDONLY) < 0) wrong += "certs; ";
+    return wrong;
+  });
+  if (answer == "no mounts") GTEST_SKIP() << "needs a mount namespace";
+  EXPECT_EQ(answer, "");
 }
 
 // --- the keeper -------------------------------------------------------------
