@@ -107,9 +107,11 @@ absl::Status TlsReloader::Reload(bool again, bool asked) {
   absl::Status status = has_more ? load_asked_(loaded) : loader_.Load(loaded);
   std::vector<std::string> files = std::move(loaded.files);
   if (!status.ok() && has_more && files.empty()) {
-    // It is not about files that we look at: there is nothing to try again.
+    // It is not about files that we look at: there is nothing to try again but
+    // what there was.
+    std::string before = std::move(last_failure_);
     NoteFailure(MessageOf(status), again);
-    last_failure_.clear();
+    last_failure_ = std::move(before);
     return status;
   }
   if (!status.ok()) {
