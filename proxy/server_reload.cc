@@ -150,6 +150,8 @@ Server::ReloadResult Server::ReloadAndWait() {
     return {absl::CancelledError("still starting"), {}, {}};
   std::promise<ReloadResult> result;
   reloader_->Request([&](const absl::Status& status) {
+    // Perhaps on this very thread, and no reload at all.
+    if (absl::IsCancelled(status)) return result.set_value({status, {}, {}});
     // On the reloader's thread, which has just written it.
     if (!status.ok()) last_reload_.status = status;
     result.set_value(last_reload_);

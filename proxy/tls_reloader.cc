@@ -25,6 +25,10 @@ void TlsReloader::Start(std::vector<std::string> files) {
   NoteEnd(/*successful=*/true);
   files_ = std::move(files);
   loaded_ = seen_ = Facts();
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    started_ = true;
+  }
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -39,13 +43,19 @@ void TlsReloader::Stop() {
 }
 
 void TlsReloader::Request(Done done) {
-  bool too_late = false;
+  absl::Status refused;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    too_late = stopping_;
-    if (!too_late) requests_.push_back(std::move(done));
+    if (stopping_) {
+      refused = absl::CancelledError("it is ending");
+    } else if (!started_) {
+      // Perhaps for ever: a start may fail.
+      refused = absl::CancelledError("still starting");
+    } else {
+      requests_.push_back(std::move(done));
+    }
   }
-  if (too_late) Answer({std::move(done)}, absl::CancelledError("it is ending"));
+  if (!refused.ok()) Answer({std::move(done)}, refused);
   wake_.notify_one();
 }
 

@@ -335,6 +335,18 @@ TEST_F(TlsReloaderTest, WhoAsksAtTheEndHearsThat) {
   EXPECT_TRUE(absl::IsCancelled(late.get_future().get()));
 }
 
+// Or who waits for the answer would hold up a start that has failed.
+TEST_F(TlsReloaderTest, WhoAsksBeforeTheStartHearsThat) {
+  TlsLoader loader(settings_, /*workers=*/1);
+  TlsReloader reloader(loader, log_, std::chrono::hours(1),
+                       [](const std::vector<WorkerTls>&) {});
+  std::promise<absl::Status> early;
+  auto heard = early.get_future();
+  reloader.Request([&](const absl::Status& end) { early.set_value(end); });
+  ASSERT_EQ(heard.wait_for(0s), std::future_status::ready);
+  EXPECT_TRUE(absl::IsCancelled(heard.get()));
+}
+
 TEST_F(TlsReloaderTest, WhatIsNotAboutFilesIsNotTriedAgain) {
   std::atomic<int> asked = 0;
   load_asked_ = [&](TlsLoader::Loaded&) {
