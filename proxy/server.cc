@@ -139,10 +139,11 @@ absl::Status Server::Start() {
       [this](std::vector<WorkerTls> workers) { UseTls(std::move(workers)); });
   reloader_->set_load_asked(
       [this](TlsLoader::Loaded& loaded) { return LoadAsked(loaded); });
-  if (result.ok()) result = StartAdmin();
   if (result.ok()) result = StartControl();
   if (result.ok()) SayMemory();
   if (result.ok()) result = on_bound_();
+  // Whose port has been bound long since.
+  if (result.ok()) result = StartAdmin();
   for (const auto& thread : threads_) thread->go.set_value(result.ok());
   if (!result.ok()) return result;
   for (const ListenAddress& address : listen_) {
