@@ -3,7 +3,6 @@
 #include "proxy/server.h"
 
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -107,6 +106,8 @@ void Server::SayMemory() {
 // --- threads --------------------------------------------------------------
 
 absl::Status Server::Start() {
+  // Rings and sockets come before it is known how many clients fit.
+  RaiseDescriptorLimit();
   absl::Status result = LoadTls();
   if (!result.ok()) return result;
   result = MakeLoops();

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <chrono>
@@ -101,6 +102,23 @@ TEST_F(ServerTest, TheAdministratorIsAnsweredBehindTheWalls) {
   EXPECT_TRUE(HearsWithin(peer.get(), kAnswerMs));
   server.Terminate();
   EXPECT_TRUE(server.Wait());
+}
+
+// Rings and listening sockets count, too.
+TEST_F(ServerTest, TheSoftLimitOfOpenFilesIsRaisedFirst) {
+  rlimit before = {};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit low = {.rlim_cur = 32, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  settings_.listen.assign(40, "127.0.0.1:0");
+  {
+    Server server(settings_, log_);
+    const absl::Status started = server.Start();
+    EXPECT_TRUE(started.ok()) << started;
+    server.Terminate();
+    EXPECT_TRUE(server.Wait());
+  }
+  setrlimit(RLIMIT_NOFILE, &before);
 }
 
 }  // namespace
