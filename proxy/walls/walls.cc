@@ -188,6 +188,8 @@ absl::StatusOr<std::string> Walls::Close() {
     return absl::StrJoin(built, ", ");
   }
   built.push_back("no new privileges");
+  // Ports have been bound, and files are opened by the keeper.
+  if (!DropCapabilities()) built.push_back("capabilities of some threads");
   built.push_back(
       landlock_version_ > 0
           ? absl::StrFormat("Landlock %d", landlock_version_)

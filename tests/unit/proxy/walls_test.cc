@@ -26,12 +26,14 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "common/base/status.h"
 #include "proxy/config.h"
+#include "proxy/walls/identity.h"
 #include "proxy/walls/landlock.h"
 #include "proxy/walls/syscall_filter.h"
 #include "tests/unit/tls/temporary_folder.h"
@@ -193,6 +195,46 @@ TEST(SyscallFilter, HoldsForThreadsThatAreThereAlready) {
               });
               if (!FilterSyscalls()) wrong += "no filter; ";
               if (write(start[1], "x", 1) != 1) wrong += "write; ";
+              early.join();
+              return wrong;
+            }),
+            "");
+}
+
+// --- capabilities -----------------------------------------------------------
+
+std::string CapabilitiesOf(pid_t thread) {
+  std::ifstream status("/proc/self/task/" + std::to_string(thread) + "/status");
+  std::string lines;
+  for (std::string line; std::getline(status, line);) {
+    const bool is_had = line.starts_with("CapEff:") ||
+                        line.starts_with("CapPrm:") ||
+                        line.starts_with("CapAmb:");
+    if (is_had && line.find_first_not_of("0\t ", 7) != std::string::npos) {
+      lines += line + "; ";
+    }
+  }
+  return lines;
+}
+
+TEST(Capabilities, AreGivenUpInThreadsThatAreThereAlready) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to have any";
+  EXPECT_EQ(InChild([] {
+              std::string wrong;
+              int end[2];
+              if (pipe2(end, 0) != 0) return std::string("pipe");
+              std::promise<pid_t> begun;
+              std::thread early([&] {
+                begun.set_value(gettid());
+                char octet = 0;
+                if (read(end[0], &octet, 1) != 1) wrong += "read; ";
+              });
+              const pid_t other = begun.get_future().get();
+              if (CapabilitiesOf(other).empty()) wrong += "nothing to lose; ";
+              if (!DropCapabilities()) wrong += "not all; ";
+              wrong += CapabilitiesOf(gettid());
+              wrong += CapabilitiesOf(other);
+              if (write(end[1], "x", 1) != 1) wrong += "write; ";
               early.join();
               return wrong;
             }),
