@@ -211,7 +211,7 @@ void AuthExchange::Answer(std::string_view reply, bool success) {
   if (!success) {
     NoteRefusal(services_, state_, client_, Verb::kAuth, reply.substr(0, 3));
   }
-  client_.Say(reply);
+  client_.Say(reply, smtp::RepeatsResponse(reply, responses_));
 }
 
 // In Postfix's words, which people's tools look for; no name in it, as people

@@ -85,14 +85,17 @@ class ClientChannel {
   absl::Status Accept(absl::StatusOr<io::Chunk> received);
 
   // --- replies ---
-  void Say(std::string_view reply) {
+  // `secret`: it repeats what the client answered to a challenge.
+  void Say(std::string_view reply, bool secret = false) {
     if (reply.empty()) return;
     if (terms_.replies != nullptr) {
       ++terms_.replies->at(ReplyClassIndex(reply));
     }
     // The answer to a challenge is a secret.
     awaits_secret_ = reply.starts_with("334");
-    if (is_traced()) terms_.trace->NoteReplies(stream_.transport(), reply);
+    if (is_traced()) {
+      terms_.trace->NoteReplies(stream_.transport(), reply, secret);
+    }
     if (pending_ == nullptr) pending_ = std::make_unique<SpareString>();
     (*pending_)->append(reply);
   }

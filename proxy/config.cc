@@ -389,21 +389,31 @@ void ReadToml(std::string_view toml, std::string_view path, Settings& settings,
   }
 }
 
-// Puts what the file of --config=FILE or TLSPOST_CONFIG, if there is one, says
-// into `settings`.
+struct SettingsFile {
+  std::string path;         // empty: there is none
+  std::string_view option;  // what names it
+};
+
+// Of --config=FILE or TLSPOST_CONFIG.
+absl::StatusOr<SettingsFile> LocateSettingsFile(
+    std::span<const char* const> args, const std::vector<Variable>& variables) {
+  auto path = FindConfigFile(args);
+  if (!path.ok()) return path.status();
+  if (!path->empty()) return SettingsFile{*std::move(path), "--config"};
+  return SettingsFile{ConfigFileOf(variables), kConfigVariable};
+}
+
+// Puts what the file, if there is one, says into `settings`.
 void ReadConfigFile(std::span<const char* const> args,
                     const std::vector<Variable>& variables, Settings& settings,
                     SettingOrigins& origins,
                     std::vector<absl::Status>& errors) {
-  auto path = FindConfigFile(args);
-  if (!path.ok()) return errors.push_back(path.status());
-  const bool is_option = !path->empty();
-  if (!is_option) path = ConfigFileOf(variables);
-  if (path->empty()) return;
-  const auto content =
-      ReadFile(*path, is_option ? "--config" : kConfigVariable);
+  const auto file = LocateSettingsFile(args, variables);
+  if (!file.ok()) return errors.push_back(file.status());
+  if (file->path.empty()) return;
+  const auto content = ReadFile(file->path, file->option);
   if (!content.ok()) return errors.push_back(content.status());
-  ReadToml(*content, *path, settings, origins, errors);
+  ReadToml(*content, file->path, settings, origins, errors);
 }
 
 // What the file and the command line say, in this order; where it stands.
@@ -469,6 +479,11 @@ std::optional<Settings> LoadSettings(std::span<const char* const> args,
   }
   if (!errors.empty()) return std::nullopt;
   return settings;
+}
+
+std::string FindSettingsFile(std::span<const char* const> args) {
+  const auto file = LocateSettingsFile(args, OurVariables());
+  return file.ok() ? file->path : "";
 }
 
 std::string FindControlSocket(std::span<const char* const> args,

@@ -31,6 +31,10 @@ absl::StatusOr<Settings> LoadSettings(std::span<const char* const> args);
 std::optional<Settings> LoadSettings(std::span<const char* const> args,
                                      std::vector<absl::Status>& errors);
 
+// The file that the settings are read from, of --config=FILE or TLSPOST_CONFIG;
+// empty: there is none, or it cannot be told.
+std::string FindSettingsFile(std::span<const char* const> args);
+
 // Only control_socket, as far as the settings can be read at all: to ask a
 // process about settings that may be broken. Empty: there is none, or `errors`
 // say why it cannot be told.

@@ -2,6 +2,7 @@
 
 #include "proxy/control_server.h"
 
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -53,7 +54,11 @@ void ControlServer::AcceptAll() {
     if (stopping_) return;
     if (channels_.size() >= kMaxChannels) continue;  // closes it
     Channel& channel = channels_.emplace_back(*std::move(accepted));
-    channel.thread = std::thread([this, &channel] { Serve(channel); });
+    try {
+      channel.thread = std::thread([this, &channel] { Serve(channel); });
+    } catch (const std::system_error&) {
+      channels_.pop_back();  // no thread for it now; closes it
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/co_try.h"
 #include "common/smtp/reply.h"
+#include "common/smtp/text.h"
 
 namespace tlspost {
 namespace {
@@ -191,7 +192,7 @@ void Introducer::LogMisconfigured(const Backend& backend,
       "backend %s refuses the identity of %s: %s; its mail gets 451 until "
       "this is mended",
       backend.target->endpoint().ToString(), identity.address,
-      smtp::FirstLine(reply.text)));
+      smtp::SanitizeForHeader(smtp::FirstLine(reply.text))));
 }
 
 // --- what is learnt of a backend --------------------------------------------

@@ -3,7 +3,6 @@
 #include "proxy/server.h"
 
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -107,6 +106,8 @@ void Server::SayMemory() {
 // --- threads --------------------------------------------------------------
 
 absl::Status Server::Start() {
+  // Rings and sockets come before it is known how many clients fit.
+  RaiseDescriptorLimit();
   absl::Status result = LoadTls();
   if (!result.ok()) return result;
   result = MakeLoops();
@@ -139,10 +140,11 @@ absl::Status Server::Start() {
       [this](std::vector<WorkerTls> workers) { UseTls(std::move(workers)); });
   reloader_->set_load_asked(
       [this](TlsLoader::Loaded& loaded) { return LoadAsked(loaded); });
-  if (result.ok()) result = StartAdmin();
   if (result.ok()) result = StartControl();
   if (result.ok()) SayMemory();
   if (result.ok()) result = on_bound_();
+  // Whose port has been bound long since.
+  if (result.ok()) result = StartAdmin();
   if (result.ok()) result = TakeOver();
   for (const auto& thread : threads_) thread->go.set_value(result.ok());
   if (!result.ok()) return result;

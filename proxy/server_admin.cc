@@ -70,6 +70,7 @@ absl::Status Server::StartAdmin() {
   admin_http_.AddPage("/healthz", [this] { return HealthPage(); });
   admin_http_.AddPage("/readyz", [this] { return ReadyPage(); });
   AddStatusPages();
+  const std::lock_guard<std::mutex> lock(admin_mutex_);
   admin_ = std::make_unique<AdminThread>();
   std::vector<io::Descriptor> sockets;
   for (const io::Descriptor& socket : admin_sockets_) {

@@ -3,8 +3,6 @@
 // A draft is made whole before anything changes. It is made and put into force
 // on the reloader's thread; each worker takes it over between two turns.
 
-#include <sys/resource.h>
-
 #include <chrono>
 #include <condition_variable>
 #include <future>
@@ -122,16 +120,9 @@ absl::Status Server::ResolveBackends(Draft& draft) const {
 }
 
 absl::Status Server::FitDescriptorLimit(Draft& draft) {
-  rlimit limit = {};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    getrlimit(RLIMIT_NOFILE, &limit);
-  }
   std::string warning;
   const auto clients =
-      ClientsWithin(limit.rlim_cur, *draft.settings,
+      ClientsWithin(RaiseDescriptorLimit(), *draft.settings,
                     draft.sockets.addresses().size(), &warning);
   if (!clients.ok()) return clients.status();
   if (!warning.empty()) draft.warnings.push_back(warning);
@@ -150,6 +141,8 @@ Server::ReloadResult Server::ReloadAndWait() {
     return {absl::CancelledError("still starting"), {}, {}};
   std::promise<ReloadResult> result;
   reloader_->Request([&](const absl::Status& status) {
+    // Perhaps on this very thread, and no reload at all.
+    if (absl::IsCancelled(status)) return result.set_value({status, {}, {}});
     // On the reloader's thread, which has just written it.
     if (!status.ok()) last_reload_.status = status;
     result.set_value(last_reload_);

@@ -10,7 +10,7 @@
 namespace tlspost {
 namespace {
 
-// Ends the watcher's thread; sent to it alone.
+// Ends the watcher's thread, to which Stop sends it; of no meaning else.
 constexpr int kStopSignal = SIGUSR2;
 
 }  // namespace
@@ -26,15 +26,20 @@ SignalWatcher::SignalWatcher() {
 
 void SignalWatcher::Stop() {
   if (!thread_.joinable()) return;
+  stopping_ = true;
   pthread_kill(thread_.native_handle(), kStopSignal);
   thread_.join();
 }
 
+bool SignalWatcher::Ends(int number) const {
+  return number == kStopSignal && stopping_;
+}
+
 void SignalWatcher::Start(std::function<void(int)> on_signal) {
-  thread_ = std::thread([set = set_, on_signal = std::move(on_signal)] {
+  thread_ = std::thread([this, on_signal = std::move(on_signal)] {
     int number = 0;
-    while (sigwait(&set, &number) == 0 && number != kStopSignal) {
-      on_signal(number);
+    while (sigwait(&set_, &number) == 0 && !Ends(number)) {
+      if (number != kStopSignal) on_signal(number);
     }
   });
 }
@@ -46,11 +51,12 @@ void SignalWatcher::Start(std::function<void(int)> on_signal,
       .tv_sec = interval.count() / 1000,
       .tv_nsec = interval.count() % 1000 * 1'000'000,
   };
-  thread_ = std::thread([set = set_, wait, on_signal = std::move(on_signal),
+  thread_ = std::thread([this, wait, on_signal = std::move(on_signal),
                          on_tick = std::move(on_tick)] {
     while (true) {
-      const int number = sigtimedwait(&set, nullptr, &wait);
-      if (number == kStopSignal) return;
+      const int number = sigtimedwait(&set_, nullptr, &wait);
+      if (Ends(number)) return;
+      if (number == kStopSignal) continue;
       if (number > 0) {
         on_signal(number);
       } else if (errno == EAGAIN) {

@@ -7,6 +7,7 @@
 #ifndef TLSPOST_PROXY_SIGNALS_H_
 #define TLSPOST_PROXY_SIGNALS_H_
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <functional>
@@ -30,7 +31,11 @@ class SignalWatcher {
              std::chrono::milliseconds interval, std::function<void()> on_tick);
 
  private:
+  // Whether the signal that ends the thread is ours, and not a stray one.
+  bool Ends(int number) const;
+
   sigset_t set_;
+  std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };
 

@@ -1,5 +1,7 @@
 #include "proxy/startup.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <thread>
 #include <utility>
@@ -126,6 +128,17 @@ absl::StatusOr<std::vector<io::Endpoint>> ResolveAdminListen(
     }
   }
   return endpoints;
+}
+
+uint64_t RaiseDescriptorLimit() {
+  rlimit limit = {};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return limit.rlim_cur;
 }
 
 absl::StatusOr<int> ClientsWithin(uint64_t open_files_limit,

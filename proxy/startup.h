@@ -52,6 +52,9 @@ absl::Status CheckIsOther(const BackendAddress& backend,
 absl::StatusOr<std::vector<io::Endpoint>> ResolveAdminListen(
     const Settings& settings);
 
+// The limit of open files, raised as far as the process may.
+uint64_t RaiseDescriptorLimit();
+
 // How many clients there is room for when so many files may be open: the whole
 // of max_connections, or less, and then `warning` says so. Error: no room.
 absl::StatusOr<int> ClientsWithin(uint64_t open_files_limit,

@@ -25,6 +25,10 @@ void TlsReloader::Start(std::vector<std::string> files) {
   NoteEnd(/*successful=*/true);
   files_ = std::move(files);
   loaded_ = seen_ = Facts();
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    started_ = true;
+  }
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -39,13 +43,19 @@ void TlsReloader::Stop() {
 }
 
 void TlsReloader::Request(Done done) {
-  bool too_late = false;
+  absl::Status refused;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    too_late = stopping_;
-    if (!too_late) requests_.push_back(std::move(done));
+    if (stopping_) {
+      refused = absl::CancelledError("it is ending");
+    } else if (!started_) {
+      // Perhaps for ever: a start may fail.
+      refused = absl::CancelledError("still starting");
+    } else {
+      requests_.push_back(std::move(done));
+    }
   }
-  if (too_late) Answer({std::move(done)}, absl::CancelledError("it is ending"));
+  if (!refused.ok()) Answer({std::move(done)}, refused);
   wake_.notify_one();
 }
 
@@ -107,9 +117,11 @@ absl::Status TlsReloader::Reload(bool again, bool asked) {
   absl::Status status = has_more ? load_asked_(loaded) : loader_.Load(loaded);
   std::vector<std::string> files = std::move(loaded.files);
   if (!status.ok() && has_more && files.empty()) {
-    // It is not about files that we look at: there is nothing to try again.
+    // It is not about files that we look at: there is nothing to try again but
+    // what there was.
+    std::string before = std::move(last_failure_);
     NoteFailure(MessageOf(status), again);
-    last_failure_.clear();
+    last_failure_ = std::move(before);
     return status;
   }
   if (!status.ok()) {

@@ -64,7 +64,7 @@ class TlsReloader {
   void Stop();
 
   // Reloads now. Any thread; does not wait. Requests that come meanwhile are
-  // answered by one load.
+  // answered by one load; one that comes before Start is answered Cancelled.
   void Request(Done done = nullptr);
 
   // Any thread may ask.
@@ -118,6 +118,7 @@ class TlsReloader {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Done> requests_;  // guarded by mutex_
+  bool started_ = false;        // guarded by mutex_
   bool stopping_ = false;       // guarded by mutex_
   std::thread thread_;
 };

@@ -9,7 +9,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "common/io/loop.h"
+#include "common/smtp/auth.h"
 #include "common/smtp/command.h"
+#include "common/smtp/text.h"
 
 namespace tlspost {
 namespace {
@@ -31,16 +33,16 @@ std::string Printable(std::string_view text) {
   return printable;
 }
 
-// AUTH and its mechanism; an initial response is a password more often than
-// not.
+// AUTH and its mechanism. An initial response is a password more often than
+// not, and so is what stands where a mechanism should.
 std::string MaskedAuth(std::string_view line) {
-  const size_t method = line.find(' ');
-  if (method == std::string_view::npos) return Printable(line);
-  const size_t begin = line.find_first_not_of(' ', method);
-  const size_t end =
-      begin == std::string_view::npos ? begin : line.find(' ', begin);
-  if (end == std::string_view::npos) return Printable(line);
-  return Printable(line.substr(0, end)) + ' ' + std::string(kMask);
+  std::string masked = Printable(smtp::TakeWord(line));
+  if (line.empty()) return masked;
+  const std::string_view mechanism = smtp::TakeWord(line);
+  const bool is_known = smtp::NamesMechanism(mechanism);
+  masked.append(" ").append(is_known ? mechanism : kMask);
+  if (is_known && !line.empty()) masked.append(" ").append(kMask);
+  return masked;
 }
 
 std::string MaskedLine(std::string_view line, bool secret) {
@@ -74,15 +76,18 @@ void TraceHub::NoteLine(const io::Stream& client, std::string_view line,
   Note(client, "C: ", MaskedLine(line, secret));
 }
 
-void TraceHub::NoteReplies(const io::Stream& client, std::string_view replies) {
+void TraceHub::NoteReplies(const io::Stream& client, std::string_view replies,
+                           bool secret) {
+  constexpr size_t kCodeOctets = 4;  // with what parts it from the words
   while (!replies.empty()) {
     const size_t end = std::min(replies.find("\r\n"), replies.size());
     const std::string_view line = replies.substr(0, end);
     replies.remove_prefix(std::min(end + 2, replies.size()));
     // A challenge may hold what the response is made of.
+    const bool is_masked = secret || line.starts_with("334");
     Note(client, "S: ",
-         line.starts_with("334") ? "334 " + std::string(kMask)
-                                 : Printable(line));
+         is_masked ? Printable(line.substr(0, kCodeOctets)).append(kMask)
+                   : Printable(line));
   }
 }
 

@@ -1,9 +1,10 @@
 // TraceHub: the live dialogue of chosen clients, for an administrator who asks.
 //
 // One for the process. While nobody asks, a session looks at one flag per line.
-// Messages never come here; what may be a secret (the answers of AUTH, and
-// commands that nobody knows) is masked before it is kept. Nobody waits for a
-// slow reader: what it has no room for is dropped and counted.
+// Messages never come here; what may be a secret (the answers of AUTH, replies
+// that repeat them, and commands that nobody knows) is masked before it is
+// kept. Nobody waits for a slow reader: what it has no room for is dropped and
+// counted.
 
 #ifndef TLSPOST_PROXY_TRACE_HUB_H_
 #define TLSPOST_PROXY_TRACE_HUB_H_
@@ -41,8 +42,9 @@ class TraceHub {
 
   // A line of the client, without its end. `secret`: it answers a challenge.
   void NoteLine(const io::Stream& client, std::string_view line, bool secret);
-  // Replies to it, with their line ends.
-  void NoteReplies(const io::Stream& client, std::string_view replies);
+  // Replies to it, with their line ends. `secret`: they repeat such an answer.
+  void NoteReplies(const io::Stream& client, std::string_view replies,
+                   bool secret);
   // What is no line of either: "message of 1000 octets".
   void NoteEvent(const io::Stream& client, std::string_view what);
 

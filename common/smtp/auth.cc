@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "common/smtp/base64.h"
@@ -16,6 +17,30 @@ constexpr size_t kMaxMechanismOctets = 20;
 
 // A piece of a response that is so short says nothing.
 constexpr size_t kMinTellingOctets = 3;
+
+// What clients ask for, of IANA's list of SASL mechanisms and beside it.
+constexpr std::string_view kWellKnown[] = {
+    "ANONYMOUS",
+    "CRAM-MD5",
+    "DIGEST-MD5",
+    "EXTERNAL",
+    "GS2-KRB5",
+    "GSSAPI",
+    "GSS-SPNEGO",
+    "KERBEROS_V4",
+    "LOGIN",
+    "NTLM",
+    "OAUTHBEARER",
+    "OTP",
+    "PLAIN",
+    "SCRAM-SHA-1",
+    "SCRAM-SHA-1-PLUS",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-512",
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-512-PLUS",
+    "XOAUTH2",
+};
 
 bool IsMechanismChar(char c) {
   return (c >= 'A' && c <= 'Z') || IsDigit(c) || c == '-' || c == '_';
@@ -84,6 +109,12 @@ ReplyOr<AuthArguments> ParseAuth(std::string_view argument,
     return reply::kAuthBadResponse;
   }
   return auth;
+}
+
+bool NamesMechanism(std::string_view word) {
+  return std::any_of(
+      std::begin(kWellKnown), std::end(kWellKnown),
+      [word](std::string_view name) { return EqualsIgnoreCase(word, name); });
 }
 
 bool ValidAuthResponse(std::string_view line) {

@@ -30,6 +30,10 @@ struct AuthArguments {
 ReplyOr<AuthArguments> ParseAuth(std::string_view argument,
                                  std::string_view offered);
 
+// Whether `word` is the name of a mechanism, in whatever case, and not perhaps
+// a password in its place: one of the well-known ones.
+bool NamesMechanism(std::string_view word);
+
 // Whether a client's line can be an answer to a challenge: base64, nothing, or
 // the "*" that cancels. What cannot be one is never passed on as one.
 bool ValidAuthResponse(std::string_view line);

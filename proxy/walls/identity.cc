@@ -8,9 +8,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstring>
+#include <filesystem>
+#include <set>
+#include <system_error>
 
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
@@ -23,6 +28,40 @@ namespace {
 constexpr int kMaxGroups = 1024;
 // Of a line in the user data base.
 constexpr size_t kMaxEntryOctets = size_t{64} << 10;
+
+// The kernel takes capabilities from the calling thread only, so each gets this
+// signal to do it. What comes late is ignored.
+constexpr int kDropSignal = SIGURG;
+constexpr int kDropLooks = 1000;
+constexpr useconds_t kDropLookInterval = 1000;
+
+std::atomic<uint32_t> g_dropped = 0;
+
+// Async-signal-safe. False: something around us does not let anybody do it.
+bool DropOwnCapabilities() {
+  __user_cap_header_struct header = {};
+  header.version = _LINUX_CAPABILITY_VERSION_3;
+  const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+  return syscall(SYS_capset, &header, none) == 0;
+}
+
+void OnDropSignal(int) {
+  const int error = errno;
+  if (DropOwnCapabilities()) ++g_dropped;
+  errno = error;
+}
+
+// False: it is there and does not answer.
+bool DropCapabilitiesOf(pid_t thread) {
+  const uint32_t before = g_dropped;
+  if (syscall(SYS_tgkill, getpid(), thread, kDropSignal) != 0) return true;
+  for (int i = 0; i < kDropLooks; ++i) {
+    if (g_dropped != before) return true;
+    if (syscall(SYS_tgkill, getpid(), thread, 0) != 0) return true;
+    usleep(kDropLookInterval);
+  }
+  return false;
+}
 
 std::optional<unsigned> NumberIn(const std::string& text) {
   unsigned number = 0;
@@ -118,6 +157,32 @@ absl::Status Become(const Identity& identity) {
   // There must be no way back.
   TLSPOST_CHECK(identity.user == 0 || setuid(0) != 0);
   return absl::OkStatus();
+}
+
+bool DropCapabilities() {
+  if (!DropOwnCapabilities()) return false;
+  struct sigaction drop = {};
+  drop.sa_handler = OnDropSignal;
+  drop.sa_flags = SA_RESTART;
+  struct sigaction before = {};
+  sigaction(kDropSignal, &drop, &before);
+  std::error_code error;
+  bool all = true;
+  std::set<pid_t> asked = {gettid()};
+  // A thread that is made meanwhile has what its maker had.
+  for (size_t seen = 0; seen != asked.size() && !error;) {
+    seen = asked.size();
+    for (std::filesystem::directory_iterator thread("/proc/self/task", error),
+         end;
+         !error && thread != end; thread.increment(error)) {
+      const auto number = NumberIn(thread->path().filename());
+      if (!number.has_value()) continue;
+      const pid_t id = static_cast<pid_t>(*number);
+      if (asked.insert(id).second) all = DropCapabilitiesOf(id) && all;
+    }
+  }
+  sigaction(kDropSignal, &before, nullptr);
+  return all && !error;
 }
 
 void KeepFileCapabilities() {

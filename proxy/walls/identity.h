@@ -33,6 +33,10 @@ absl::StatusOr<std::optional<Identity>> FindIdentity(const Settings& settings);
 // right to (a container without CAP_SETUID and CAP_SETGID).
 absl::Status Become(const Identity& identity);
 
+// Gives up all capabilities, in all threads, for ever. False: some may have
+// kept theirs (there is no /proc, or a thread does not answer).
+bool DropCapabilities();
+
 // Keeps, of all capabilities that the calling thread has, those for opening
 // other users' files; where that is not allowed, all.
 void KeepFileCapabilities();

@@ -7,6 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <system_error>
+
 #include "common/base/check.h"
 
 namespace tlspost {
@@ -72,6 +75,15 @@ void AddRule(int ruleset, const FileRule& rule) {
 }
 
 }  // namespace
+
+FileRule ReadBehind(const std::string& link) {
+  std::error_code error;
+  std::filesystem::path end = std::filesystem::canonical(link, error);
+  const bool is_file = !std::filesystem::is_directory(end, error);
+  // Never all there is.
+  if (is_file && end.parent_path() != end.root_path()) end = end.parent_path();
+  return {end.string(), kMayRead};
+}
 
 int RestrictFiles(std::span<const FileRule> rules) {
   const int version =

@@ -25,6 +25,10 @@ struct FileRule {
   uint32_t rights = 0;
 };
 
+// To read what a link leads to, in the end: the directory, or of a file the
+// folder, where it is replaced.
+FileRule ReadBehind(const std::string& link);
+
 // Holds for the calling thread and those that it starts, for ever; sets
 // no-new-privileges. Returns the version of Landlock that the kernel has; 0:
 // none, and nothing is restricted.

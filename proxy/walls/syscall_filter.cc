@@ -5,6 +5,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -98,7 +99,6 @@ constexpr uint32_t kAllowed[] = {
     __NR_fchmod,
     __NR_fchmodat,
     __NR_umask,
-    __NR_memfd_create,
     __NR_inotify_init1,
     __NR_inotify_add_watch,
     __NR_inotify_rm_watch,
@@ -176,21 +176,27 @@ constexpr uint32_t kAllowed[] = {
 
 enum class Test { kEquals, kHasAll, kHasNone };
 
-// Allowed if the low half of an argument passes. Of several for one call one is
-// enough.
+constexpr uint32_t kAllow = SECCOMP_RET_ALLOW;
+constexpr uint32_t kRefuse = SECCOMP_RET_ERRNO | ENOSYS;
+
+// Answered so if the low half of an argument passes. Of several for one call
+// the first that passes decides.
 struct ArgumentRule {
   uint32_t number;
   uint32_t argument;
   Test test;
   uint32_t value;
+  uint32_t answer = kAllow;
 };
 constexpr ArgumentRule kWithArgument[] = {
     // Threads, and no process.
     {__NR_clone, 0, Test::kHasAll, CLONE_THREAD | CLONE_VM},
     // Whatever is to be run was there before.
     {__NR_mprotect, 2, Test::kHasNone, PROT_EXEC},
-    {__NR_mmap, 2, Test::kHasNone, PROT_WRITE},
     {__NR_mmap, 2, Test::kHasNone, PROT_EXEC},
+    // Shared pages may be writable elsewhere, be it by a mremap of them.
+    {__NR_mmap, 3, Test::kHasAll, MAP_SHARED, kRefuse},
+    {__NR_mmap, 2, Test::kHasNone, PROT_WRITE},
     {__NR_socket, 0, Test::kEquals, AF_INET},
     {__NR_socket, 0, Test::kEquals, AF_INET6},
     {__NR_socket, 0, Test::kEquals, AF_UNIX},
@@ -200,6 +206,8 @@ constexpr ArgumentRule kWithArgument[] = {
     {__NR_ioctl, 1, Test::kEquals, TCGETS},
     {__NR_ioctl, 1, Test::kEquals, FIONBIO},
     {__NR_ioctl, 1, Test::kEquals, FIONREAD},
+    // The zone of a link-local address, at each look-up (if_nametoindex).
+    {__NR_ioctl, 1, Test::kEquals, SIOCGIFINDEX},
     {__NR_prctl, 0, Test::kEquals, PR_SET_NAME},
     {__NR_prctl, 0, Test::kEquals, PR_GET_DUMPABLE},
     // Our own limits (0 is this process).
@@ -214,15 +222,15 @@ class Program {
     Return(SECCOMP_RET_KILL_PROCESS);
     Load(offsetof(seccomp_data, nr));
     Add(BPF_JMP | BPF_JGE | BPF_K, kX32, 0, 1);
-    Return(SECCOMP_RET_ERRNO | ENOSYS);
+    Return(kRefuse);
     for (const uint32_t number : kAllowed) {
       Add(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1);
-      Return(SECCOMP_RET_ALLOW);
+      Return(kAllow);
     }
     for (const ArgumentRule& rule : kWithArgument) AddRule(rule);
     // abort(3) and pthread_kill(3) signal our own threads.
     AddRule({__NR_tgkill, 0, Test::kEquals, static_cast<uint32_t>(getpid())});
-    Return(SECCOMP_RET_ERRNO | ENOSYS);
+    Return(kRefuse);
   }
 
   bool Install() {
@@ -243,7 +251,7 @@ class Program {
     Load(place);
     if (masked) Add(BPF_ALU | BPF_AND | BPF_K, rule.value, 0, 0);
     Add(BPF_JMP | BPF_JEQ | BPF_K, wanted, 0, 1);
-    Return(SECCOMP_RET_ALLOW);
+    Return(rule.answer);
     Load(offsetof(seccomp_data, nr));
   }
 

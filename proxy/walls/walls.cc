@@ -20,15 +20,6 @@
 namespace tlspost {
 namespace {
 
-std::string ConfigFileIn(std::span<const char* const> args) {
-  constexpr std::string_view kConfig = "--config=";
-  for (const std::string_view arg : args) {
-    if (arg.starts_with(kConfig))
-      return std::string(arg.substr(kConfig.size()));
-  }
-  return "";
-}
-
 std::string FolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
@@ -48,6 +39,10 @@ constexpr std::string_view kSystemFolders[] = {
     "/sys/fs/cgroup",
     "/proc/sys/kernel",
 };
+// Below /etc, and on some systems a link to elsewhere (NetworkManager, WSL;
+// openSUSE's authorities).
+constexpr std::string_view kSystemLinks[] = {"/etc/resolv.conf",
+                                             "/etc/ssl/certs"};
 constexpr std::string_view kDevices[] = {"/dev/null", "/dev/random",
                                          "/dev/urandom"};
 // Settings with a socket that the server makes at a path.
@@ -61,6 +56,9 @@ std::vector<FileRule> ServerRules(const Settings& settings) {
   std::vector<FileRule> rules;
   for (const std::string_view folder : kSystemFolders) {
     rules.push_back({std::string(folder), kMayRead});
+  }
+  for (const std::string_view link : kSystemLinks) {
+    rules.push_back(ReadBehind(std::string(link)));
   }
   for (const std::string_view device : kDevices) {
     rules.push_back({std::string(device), kMayRead | kMayWrite});
@@ -89,44 +87,38 @@ std::vector<FileRule> KeeperRules(const Settings& settings) {
   return rules;
 }
 
-// What the keeper may open: what the settings say now. A name that is not known
-// is looked for in the settings file and in the SNI map again, which may have
-// changed; both are the administrator's to write, and not the server's.
+// What the keeper may open: to be read, what the settings say now. A name that
+// is not known is looked for in the settings file and in the SNI map again,
+// which may have changed; both are the administrator's to write, and not the
+// server's. The log stays where it was at the start.
 class NamedFiles {
  public:
-  explicit NamedFiles(std::span<const char* const> args) : args_(args) {}
+  NamedFiles(std::span<const char* const> args, std::string log_file)
+      : args_(args), log_file_(std::move(log_file)) {}
 
   bool Has(const std::string& path, FileUse use) {
-    if (Known(use).count(path) != 0) return true;
+    if (use == FileUse::kAppend) return path == log_file_;
+    if (readable_.count(path) != 0) return true;
     const absl::StatusOr<Settings> settings = LoadSettings(args_);
     if (!settings.ok()) {
       // The settings file may be asked for, so that it is heard what is wrong.
-      return use == FileUse::kRead && path == ConfigFileIn(args_);
+      return path == FindSettingsFile(args_);
     }
-    for (const FileUse each : {FileUse::kRead, FileUse::kAppend}) {
-      const std::vector<std::string> files =
-          FilesNamedBy(*settings, args_, each);
-      Known(each) = std::set<std::string>(files.begin(), files.end());
-    }
-    return Known(use).count(path) != 0;
+    const std::vector<std::string> files = FilesNamedBy(*settings, args_);
+    readable_ = std::set<std::string>(files.begin(), files.end());
+    return readable_.count(path) != 0;
   }
 
  private:
-  std::set<std::string>& Known(FileUse use) {
-    return use == FileUse::kRead ? readable_ : appendable_;
-  }
-
   const std::span<const char* const> args_;
+  const std::string log_file_;
   std::set<std::string> readable_;
-  std::set<std::string> appendable_;
 };
 
 }  // namespace
 
 std::vector<std::string> FilesNamedBy(const Settings& settings,
-                                      std::span<const char* const> args,
-                                      FileUse use) {
-  if (use == FileUse::kAppend) return {settings.log_file};
+                                      std::span<const char* const> args) {
   std::vector<std::string> files = settings.tls_chain_files;
   files.insert(files.end(), settings.tls_stapling_files.begin(),
                settings.tls_stapling_files.end());
@@ -134,7 +126,7 @@ std::vector<std::string> FilesNamedBy(const Settings& settings,
        {settings.tls_cert_file, settings.tls_key_file, settings.tls_CAfile,
         settings.tls_CApath, settings.tls_ticket_key_file,
         settings.backend_tls_CAfile, settings.backend_tls_CApath,
-        ConfigFileIn(args)}) {
+        FindSettingsFile(args)}) {
     files.push_back(file);
   }
   if (!settings.tls_server_sni_maps.empty()) {
@@ -157,16 +149,17 @@ absl::StatusOr<std::unique_ptr<Walls>> Walls::Build(
   if (!walls->sandbox_ && !walls->identity_.has_value()) return walls;
   if (walls->sandbox_) HideMemory();
   const std::vector<FileRule> keeper_rules = KeeperRules(settings);
-  auto keeper =
-      FileKeeper::Start([names = std::make_shared<NamedFiles>(args)](
-                            const std::string& path,
-                            FileUse use) { return names->Has(path, use); },
-                        [&] {
-                          KeepFileCapabilities();
-                          if (!settings.sandbox) return;
-                          RestrictFiles(keeper_rules);
-                          FilterSyscalls();
-                        });
+  auto keeper = FileKeeper::Start(
+      [names = std::make_shared<NamedFiles>(args, settings.log_file)](
+          const std::string& path, FileUse use) {
+        return names->Has(path, use);
+      },
+      [&] {
+        KeepFileCapabilities();
+        if (!settings.sandbox) return;
+        RestrictFiles(keeper_rules);
+        FilterSyscalls();
+      });
   if (!keeper.ok()) return keeper.status();
   walls->keeper_ = *std::move(keeper);
   SetFileOpener(walls->keeper_.get());
@@ -185,9 +178,9 @@ absl::StatusOr<std::string> Walls::Close() {
   if (identity_.has_value()) {
     const absl::Status became = Become(*identity_);
     if (!became.ok()) return became;
-    // The kernel has hidden the memory again, which is not wanted without a
-    // sandbox.
-    if (!sandbox_) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    // Who changes its user is as fs.suid_dumpable says from then on: hidden,
+    // which is not wanted without a sandbox, or on some systems not.
+    prctl(PR_SET_DUMPABLE, sandbox_ ? 0 : 1, 0, 0, 0);
   }
   built.push_back(absl::StrFormat("user id %d", geteuid()));
   if (!sandbox_) {
@@ -195,6 +188,8 @@ absl::StatusOr<std::string> Walls::Close() {
     return absl::StrJoin(built, ", ");
   }
   built.push_back("no new privileges");
+  // Ports have been bound, and files are opened by the keeper.
+  if (!DropCapabilities()) built.push_back("capabilities of some threads");
   built.push_back(
       landlock_version_ > 0
           ? absl::StrFormat("Landlock %d", landlock_version_)

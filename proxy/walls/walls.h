@@ -24,11 +24,10 @@
 
 namespace tlspost {
 
-// The files that the settings, the settings file and the SNI map name, as far
-// as they are opened for `use`. Reads the map with the caller's rights.
+// The files that the settings, the settings file and the SNI map name to be
+// read. Reads the map with the caller's rights.
 std::vector<std::string> FilesNamedBy(const Settings& settings,
-                                      std::span<const char* const> args,
-                                      FileUse use);
+                                      std::span<const char* const> args);
 
 class Walls {
  public:

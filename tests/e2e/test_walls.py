@@ -182,4 +182,8 @@ class NoUserTest(tlscase.TlsCase):
         facts = status_of(running.process.pid)
         self.assertEqual(facts["NoNewPrivs"], "1")
         self.assertEqual(facts["Seccomp"], "2")
+        for thread in threads_of(running.process.pid):
+            facts = status_of(thread)
+            for name in ("CapEff", "CapPrm", "CapAmb", "CapInh"):
+                self.assertEqual(int(facts[name], 16), 0, name)
         self.assert_delivers(self.tls_session(running))

@@ -408,7 +408,8 @@ TEST(Auth, StartTlsForgetsIt) {
   });
 }
 
-// A backend that repeats what it heard would put it into our log.
+// A backend that repeats what it heard would put it into our log, and into a
+// trace.
 TEST(Auth, WordsThatRepeatTheClientsAreNotLogged) {
   ForEachWorld(3 * 8, [](uint64_t number) {
     const SimAuth wrong = WrongAuth(0, kMechanisms[number % 3]);
@@ -418,6 +419,7 @@ TEST(Auth, WordsThatRepeatTheClientsAreNotLogged) {
     const std::string& words_of_reply = repeated[number / 3 % 4];
     if (wrong.mechanism == "X-STEPS" && number / 3 % 4 >= 2) return;
     WorldOptions options = AuthOptions(number);
+    options.traced = true;
     options.mischief =
         [=](const SinkMta::Event& event) -> std::optional<SinkMta::Misdeed> {
       if (event.verb != "RESPONSE" || event.line != words.back()) {
@@ -434,6 +436,12 @@ TEST(Auth, WordsThatRepeatTheClientsAreNotLogged) {
     EXPECT_EQ(world.Run(), "");
     EXPECT_TRUE(world.LogHas(
         "authentication failed: 535 (its words repeat the client's)"));
+    bool is_told = false;
+    for (const std::string& line : world.trace()) {
+      EXPECT_EQ(line.find(words_of_reply), std::string::npos) << line;
+      is_told = is_told || line.ends_with("S: 535 ***");
+    }
+    EXPECT_TRUE(is_told);
   });
 }
 

@@ -146,7 +146,7 @@ TEST(Identity, NothingIsLostOrMixedHoweverTheBytesAreCut) {
 TEST(Identity, E098AndE107AnIdentityThatIsRefusedIsNeverLeftOut) {
   constexpr std::string_view kReplies[] = {
       "550 5.7.0 Error: insufficient authorization\r\n",
-      "501 5.5.4 Bad ADDR syntax\r\n",
+      "501 5.5.4 Bad \x1b[1mADDR syntax\r\n",
       "503 5.5.1 Error: MAIL transaction in progress\r\n", "250 2.0.0 Ok\r\n"};
   ForEachWorld(2 * 4 * 6, [&](uint64_t number) {
     const Mode& mode = kModes[number % 2 == 0 ? 0 : 3];
@@ -174,6 +174,7 @@ TEST(Identity, E098AndE107AnIdentityThatIsRefusedIsNeverLeftOut) {
       EXPECT_EQ(result.mail, 451);
     }
     EXPECT_TRUE(world.LogHas("refuses the identity of 2001:db8::7"));
+    EXPECT_FALSE(world.LogHas("\x1b"));
   });
 }
 

@@ -85,6 +85,11 @@ void World::Build() {
                                            options_.workers, log_);
   shared_->notes.own_mark = "0123ABCD";
   generation_ = shared_->generation;
+  if (options_.traced) {
+    tracer_ = shared_->trace
+                  .Open(*io::ParseNetworks({"0.0.0.0/0", "::/0"}), loop_->Now())
+                  .value();
+  }
   if (!options_.names.empty()) {
     resolver_ = std::make_unique<SimResolver>(*loop_, options_.names);
     shared_->resolver = resolver_.get();
@@ -345,6 +350,9 @@ void World::TakeDown() {
     senders_.insert(senders_.end(), senders.begin(), senders.end());
     const std::vector<Refusal> refusals = worker->records().refusals.All();
     refusals_.insert(refusals_.end(), refusals.begin(), refusals.end());
+  }
+  if (options_.traced) {
+    trace_ = shared_->trace.Take(tracer_, loop_->Now()).value().lines;
   }
   CheckCounters();
   workers_.clear();

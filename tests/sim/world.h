@@ -58,6 +58,7 @@ struct WorldOptions {
   // Reloads change backend_identity: what the backends are told of a client
   // must be true, and need not be all.
   bool identity_changes = false;
+  bool traced = false;  // all clients are
 };
 
 class World {
@@ -97,6 +98,8 @@ class World {
   const Counters& counters() const { return counters_; }
   const std::vector<Sender>& senders() const { return senders_; }
   const std::vector<Refusal>& refusals() const { return refusals_; }
+  // What an administrator hears who traces all clients.
+  const std::vector<std::string>& trace() const { return trace_; }
   int backend_connections() const { return backend_connections_; }
   int most_blocks_out() const { return most_blocks_out_; }
   int most_slots_used() const { return most_slots_used_; }
@@ -149,6 +152,8 @@ class World {
   Counters counters_;
   std::vector<Sender> senders_;
   std::vector<Refusal> refusals_;
+  uint64_t tracer_ = 0;  // if all are traced
+  std::vector<std::string> trace_;
   std::string findings_;
   std::string backend_dialogue_;
   int backend_connections_ = 0;

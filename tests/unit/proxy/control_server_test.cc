@@ -3,6 +3,7 @@
 #include "proxy/control_server.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <chrono>
 #include <future>
@@ -66,6 +67,35 @@ TEST_F(ControlServerTest, OneThatWaitsKeepsNobodyWaiting) {
   EXPECT_EQ(Ask("say hello\n"), "heard hello");
   ASSERT_TRUE(waiting.Write("go on\n").ok());
   EXPECT_EQ(*waiting.ReadLine(10s), "done");
+}
+
+// No thread can be made: none has room for its stack.
+class NoThreads {
+ public:
+  NoThreads() {
+    pthread_getattr_default_np(&before_);
+    pthread_attr_t huge;
+    pthread_getattr_default_np(&huge);
+    pthread_attr_setstacksize(&huge, size_t{1} << 50);
+    EXPECT_EQ(pthread_setattr_default_np(&huge), 0);
+    pthread_attr_destroy(&huge);
+  }
+  ~NoThreads() {
+    pthread_setattr_default_np(&before_);
+    pthread_attr_destroy(&before_);
+  }
+
+ private:
+  pthread_attr_t before_;
+};
+
+TEST_F(ControlServerTest, OneWithoutAThreadIsClosed) {
+  Start();
+  {
+    const NoThreads no_threads;
+    EXPECT_EQ(Ask("say hello\n"), "nothing");
+  }
+  EXPECT_EQ(Ask("say hello\n"), "heard hello");
 }
 
 TEST_F(ControlServerTest, OneTooManyIsClosed) {

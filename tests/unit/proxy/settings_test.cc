@@ -184,7 +184,8 @@ TEST(SettingsTest, AFewNeedARestart) {
     if (setting.needs_restart) names.emplace_back(setting.name);
   }
   EXPECT_THAT(names, ElementsAreArray(
-                         {"workers", "io_engine", "dns_servers", "admin_listen",
+                         {"workers", "io_engine", "dns_servers", "tls_CApath",
+                          "backend_tls_CApath", "admin_listen",
                           "admin_allow_remote", "control_socket", "takeover",
                           "syslog_name", "log_file", "log_to", "log_format",
                           "log_queue_size", "user", "group", "sandbox"}));

@@ -4,6 +4,7 @@
 #include "proxy/tls_reloader.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -334,6 +335,18 @@ TEST_F(TlsReloaderTest, WhoAsksAtTheEndHearsThat) {
   EXPECT_TRUE(absl::IsCancelled(late.get_future().get()));
 }
 
+// Or who waits for the answer would hold up a start that has failed.
+TEST_F(TlsReloaderTest, WhoAsksBeforeTheStartHearsThat) {
+  TlsLoader loader(settings_, /*workers=*/1);
+  TlsReloader reloader(loader, log_, std::chrono::hours(1),
+                       [](const std::vector<WorkerTls>&) {});
+  std::promise<absl::Status> early;
+  auto heard = early.get_future();
+  reloader.Request([&](const absl::Status& end) { early.set_value(end); });
+  ASSERT_EQ(heard.wait_for(0s), std::future_status::ready);
+  EXPECT_TRUE(absl::IsCancelled(heard.get()));
+}
+
 TEST_F(TlsReloaderTest, WhatIsNotAboutFilesIsNotTriedAgain) {
   std::atomic<int> asked = 0;
   load_asked_ = [&](TlsLoader::Loaded&) {
@@ -354,6 +367,37 @@ TEST_F(TlsReloaderTest, WhatIsNotAboutFilesIsNotTriedAgain) {
   Use(2);
   EXPECT_TRUE(WaitFor(1, 1));
   EXPECT_EQ(asked, 1);
+}
+
+// No file can be opened, as when descriptors are out.
+class NoFiles {
+ public:
+  NoFiles() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none = {.rlim_cur = 0, .rlim_max = before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  }
+  ~NoFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+TEST_F(TlsReloaderTest, AFailedRequestEndsNoOtherTries) {
+  load_asked_ = [](TlsLoader::Loaded&) {
+    return absl::InvalidArgumentError("tlspost.toml:1:1: no");
+  };
+  WriteVersion(2, "two.example", "two.example");
+  Start();
+  {
+    const NoFiles no_files;
+    Use(2);
+    ASSERT_TRUE(WaitFor(0, 1));
+    reloader_->Request();
+    ASSERT_TRUE(WaitFor(0, 2));
+  }
+  // Nothing changes any more; it is tried again after a while.
+  EXPECT_TRUE(WaitFor(1, 2) || WaitFor(1, 2));
 }
 
 TEST(TlsLoader, OtherSettingsHoldOnlyIfAllIsGood) {

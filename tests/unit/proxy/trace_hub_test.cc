@@ -7,6 +7,8 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/io/task_group.h"
@@ -15,6 +17,7 @@
 namespace tlspost {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::MatchesRegex;
 using std::chrono_literals::operator""s;
 
@@ -81,6 +84,40 @@ TEST_F(TraceHubTest, IsActiveWhileSomebodyListens) {
   hub_.Close(number);
   EXPECT_FALSE(hub_.active());
   EXPECT_FALSE(hub_.Take(number, loop_.Now()).ok());
+}
+
+TEST_F(TraceHubTest, OfAuthThereIsTheMechanism) {
+  constexpr std::pair<std::string_view, std::string_view> kLines[] = {
+      {"AUTH", "AUTH"},
+      {"AUTH PLAIN", "AUTH PLAIN"},
+      {"auth login  ", "auth login"},
+      {"AUTH PLAIN AGZvbwBiYXI=", "AUTH PLAIN ***"},
+      {"AUTH  PLAIN  AGZvbwBiYXI= x", "AUTH PLAIN ***"},
+      {"AUTH PLAIN\tAGZvbwBiYXI=", "AUTH PLAIN ***"},
+      {"AUTH\tPLAIN\tAGZvbwBiYXI=", "AUTH PLAIN ***"},
+      {"AUTH AGZvbwBiYXI=", "AUTH ***"},
+      {"AUTH HUNTER2", "AUTH ***"},
+      {"AUTH\tHUNTER2 PLAIN", "AUTH ***"},
+  };
+  const uint64_t number = Open();
+  for (const auto& [line, shown] : kLines) {
+    hub_.NoteLine(stream(), line, false);
+    const std::vector<std::string> lines = Take(number).lines;
+    ASSERT_EQ(lines.size(), 1u);
+    EXPECT_THAT(lines[0], EndsWith("C: " + std::string(shown))) << line;
+  }
+}
+
+TEST_F(TraceHubTest, OfSecretRepliesThereIsTheCode) {
+  const uint64_t number = Open();
+  hub_.NoteReplies(stream(), "535-5.7.8 no \"foo\"\r\n535 here\r\n", true);
+  hub_.NoteReplies(stream(), "334 Zm9v\r\n535 5.7.8 no\r\n", false);
+  const std::vector<std::string> lines = Take(number).lines;
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_THAT(lines[0], EndsWith("S: 535-***"));
+  EXPECT_THAT(lines[1], EndsWith("S: 535 ***"));
+  EXPECT_THAT(lines[2], EndsWith("S: 334 ***"));
+  EXPECT_THAT(lines[3], EndsWith("S: 535 5.7.8 no"));
 }
 
 TEST_F(TraceHubTest, ASlowReaderLosesLinesAndIsToldSo) {

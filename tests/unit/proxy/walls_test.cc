@@ -6,9 +6,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -20,14 +23,17 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "common/base/status.h"
 #include "proxy/config.h"
+#include "proxy/walls/identity.h"
 #include "proxy/walls/landlock.h"
 #include "proxy/walls/syscall_filter.h"
 #include "tests/unit/tls/temporary_folder.h"
@@ -125,22 +131,32 @@ TEST(SyscallFilter, NoPrivilegeIsChangedAndNobodyIsLookedInto) {
 }
 
 TEST(SyscallFilter, NoMemoryIsMadeExecutable) {
-  EXPECT_EQ(InChild([] {
-              if (!FilterSyscalls()) return std::string("no filter");
-              std::string wrong;
-              void* both =
-                  mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-              wrong += Expect("mmap", both == MAP_FAILED, ENOSYS);
-              void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-              if (page == MAP_FAILED) wrong += "no memory at all; ";
-              wrong += Expect("mprotect",
-                              mprotect(page, 4096, PROT_READ | PROT_EXEC) < 0,
-                              ENOSYS);
-              return wrong;
-            }),
-            "");
+  EXPECT_EQ(
+      InChild([] {
+        if (!FilterSyscalls()) return std::string("no filter");
+        std::string wrong;
+        void* both = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        wrong += Expect("mmap", both == MAP_FAILED, ENOSYS);
+        void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED) wrong += "no memory at all; ";
+        wrong +=
+            Expect("mprotect", mprotect(page, 4096, PROT_READ | PROT_EXEC) < 0,
+                   ENOSYS);
+        // What is written in one place and run in another.
+        void* shared = mmap(nullptr, 4096, PROT_READ | PROT_EXEC,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        wrong += Expect("shared mmap", shared == MAP_FAILED, ENOSYS);
+        wrong += Expect("memfd_create", memfd_create("code", 0) < 0, ENOSYS);
+        // A library that is loaded late.
+        const int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        void* loaded =
+            mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, program, 0);
+        if (loaded == MAP_FAILED) wrong += "nothing can be loaded; ";
+        return wrong;
+      }),
+      "");
 }
 
 TEST(SyscallFilter, ServingStillWorks) {
@@ -160,6 +176,8 @@ TEST(SyscallFilter, ServingStillWorks) {
               if (g_threads_seen != 1) wrong += "pthread_create; ";
               const int file = open("/dev/null", O_RDONLY);
               if (file < 0) wrong += "open; ";
+              // The zone in fe80::1%lo.
+              if (if_nametoindex("lo") == 0) wrong += "if_nametoindex; ";
               return wrong;
             }),
             "");
@@ -177,6 +195,46 @@ TEST(SyscallFilter, HoldsForThreadsThatAreThereAlready) {
               });
               if (!FilterSyscalls()) wrong += "no filter; ";
               if (write(start[1], "x", 1) != 1) wrong += "write; ";
+              early.join();
+              return wrong;
+            }),
+            "");
+}
+
+// --- capabilities -----------------------------------------------------------
+
+std::string CapabilitiesOf(pid_t thread) {
+  std::ifstream status("/proc/self/task/" + std::to_string(thread) + "/status");
+  std::string lines;
+  for (std::string line; std::getline(status, line);) {
+    const bool is_had = line.starts_with("CapEff:") ||
+                        line.starts_with("CapPrm:") ||
+                        line.starts_with("CapAmb:");
+    if (is_had && line.find_first_not_of("0\t ", 7) != std::string::npos) {
+      lines += line + "; ";
+    }
+  }
+  return lines;
+}
+
+TEST(Capabilities, AreGivenUpInThreadsThatAreThereAlready) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to have any";
+  EXPECT_EQ(InChild([] {
+              std::string wrong;
+              int end[2];
+              if (pipe2(end, 0) != 0) return std::string("pipe");
+              std::promise<pid_t> begun;
+              std::thread early([&] {
+                begun.set_value(gettid());
+                char octet = 0;
+                if (read(end[0], &octet, 1) != 1) wrong += "read; ";
+              });
+              const pid_t other = begun.get_future().get();
+              if (CapabilitiesOf(other).empty()) wrong += "nothing to lose; ";
+              if (!DropCapabilities()) wrong += "not all; ";
+              wrong += CapabilitiesOf(gettid());
+              wrong += CapabilitiesOf(other);
+              if (write(end[1], "x", 1) != 1) wrong += "write; ";
               early.join();
               return wrong;
             }),
@@ -216,6 +274,52 @@ TEST(Landlock, OnlyWhatIsNamedIsThere) {
         return wrong;
       }),
       "");
+}
+
+TEST(Landlock, WhatALinkLeadsToIsThereAndWhatReplacesIt) {
+  const tls::TemporaryFolder folder;
+  mkdir(folder.Path("etc").c_str(), 0755);
+  mkdir(folder.Path("run").c_str(), 0755);
+  folder.Write("run/resolv.conf", "x");
+  folder.Write("other", "x");
+  const std::string link = folder.Path("etc/resolv.conf");
+  ASSERT_EQ(symlink("../run/resolv.conf", link.c_str()), 0);
+  const std::string directory = folder.Path("etc/certs");
+  ASSERT_EQ(symlink("../run", directory.c_str()), 0);
+  EXPECT_EQ(ReadBehind(link).path, folder.Path("run"));
+  EXPECT_EQ(ReadBehind(directory).path, folder.Path("run"));
+  // It is not there: no rule.
+  EXPECT_EQ(ReadBehind(folder.Path("none")).path, "");
+}
+
+// As NetworkManager and openSUSE have them, in a mount namespace.
+TEST(Landlock, TheSystemsFilesMayBeLinksToElsewhere) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to mount";
+  const tls::TemporaryFolder folder;
+  for (const char* name : {"run", "certs"}) {
+    mkdir(folder.Path(name).c_str(), 0755);
+    folder.Write(std::string(name) + "/file", "x");
+  }
+  const std::string answer = InChild([&] {
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount("none", "/etc", "tmpfs", 0, nullptr) != 0) {
+      return std::string("no mounts");
+    }
+    mkdir("/etc/ssl", 0755);
+    if (symlink(folder.Path("run/file").c_str(), "/etc/resolv.conf") != 0 ||
+        symlink(folder.Path("certs").c_str(), "/etc/ssl/certs") != 0) {
+      return std::string("no links");
+    }
+    const auto walls = Walls::Build(Settings(), {});
+    if (!walls.ok()) return std::string(MessageOf(walls.status()));
+    std::string wrong;
+    if (open("/etc/resolv.conf", O_RDONLY) < 0) wrong += "resolv.conf; ";
+    if (open("/etc/ssl/certs/file", O_RDONLY) < 0) wrong += "certs; ";
+    return wrong;
+  });
+  if (answer == "no mounts") GTEST_SKIP() << "needs a mount namespace";
+  EXPECT_EQ(answer, "");
 }
 
 // --- the keeper -------------------------------------------------------------
@@ -413,10 +517,29 @@ TEST_F(WallsTest, FilesThatTheSettingsNameLaterAreReadToo) {
               if (fd < 0) return wrong + strerror(errno);
               if (ReadAll(fd) != "newer secret") wrong += "what is in it; ";
               if (OpenFile(key_, FileUse::kRead) >= 0) wrong += "old key; ";
+              // The log changes with a restart, and until then is reopened.
+              if (OpenFile(key_ + ".log", FileUse::kAppend) < 0) {
+                wrong += "log; ";
+              }
+              if (OpenFile(later + ".log", FileUse::kAppend) >= 0) {
+                wrong += "new log; ";
+              }
               return wrong;
             }),
             "");
   administrator.join();
+}
+
+TEST_F(WallsTest, TheSettingsFileThatTheEnvironmentNamesIsReadAgain) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become somebody else";
+  args_.clear();
+  setenv("TLSPOST_CONFIG", config_.c_str(), /*overwrite=*/1);
+  const std::string wrong = Behind([&] {
+    const absl::StatusOr<Settings> again = LoadSettings(args_);
+    return std::string(MessageOf(again.status()));
+  });
+  unsetenv("TLSPOST_CONFIG");
+  EXPECT_EQ(wrong, "");
 }
 
 TEST_F(WallsTest, AUserThatIsNotThereIsAnError) {

@@ -27,6 +27,15 @@ TEST(Auth, OffersWhatSaysNothingOfTheTlsAroundIt) {
             "12345678901234567890");
 }
 
+TEST(Auth, APasswordNamesNoMechanism) {
+  for (const char* name : {"PLAIN", "login", "Scram-SHA-256", "XOAUTH2"}) {
+    EXPECT_TRUE(NamesMechanism(name)) << name;
+  }
+  for (const char* other : {"", "AGZvbwBiYXI=", "HUNTER2", "PLAIN2", "LOGI"}) {
+    EXPECT_FALSE(NamesMechanism(other)) << other;
+  }
+}
+
 TEST(Auth, Rfc4954_4_MechanismAndInitialResponse) {
   const auto bare = ParseAuth("plain", "PLAIN LOGIN");
   ASSERT_TRUE(bare.ok());
