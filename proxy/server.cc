@@ -110,6 +110,13 @@ absl::Status Server::Start() {
   RaiseDescriptorLimit();
   absl::Status result = LoadTls();
   if (!result.ok()) return result;
+  // Sees from now on what changes, and loads nothing yet.
+  reloader_ = std::make_unique<TlsReloader>(
+      tls_loader_, log_, settings_.tls_session_cache_timeout,
+      [this](std::vector<WorkerTls> workers) { UseTls(std::move(workers)); });
+  reloader_->set_load_asked(
+      [this](TlsLoader::Loaded& loaded) { return LoadAsked(loaded); });
+  reloader_->Watch(std::move(tls_.files));
   result = MakeLoops();
   if (result.ok()) result = AdoptSockets();
   if (!result.ok()) return result;
@@ -134,12 +141,6 @@ absl::Status Server::Start() {
   if (!result.ok()) return result;
   listen_ = draft.sockets.addresses();
   result = StartWorkers(sockets_.Use(std::move(draft.sockets)));
-  // Made before the administrator can ask it; it loads nothing yet.
-  reloader_ = std::make_unique<TlsReloader>(
-      tls_loader_, log_, settings_.tls_session_cache_timeout,
-      [this](std::vector<WorkerTls> workers) { UseTls(std::move(workers)); });
-  reloader_->set_load_asked(
-      [this](TlsLoader::Loaded& loaded) { return LoadAsked(loaded); });
   if (result.ok()) result = StartControl();
   if (result.ok()) SayMemory();
   if (result.ok()) result = on_bound_();
@@ -152,7 +153,7 @@ absl::Status Server::Start() {
     log_.Info(absl::StrFormat("listening on %s%s", address.endpoint.ToString(),
                               address.implicit_tls ? " (TLS)" : ""));
   }
-  reloader_->Start(std::move(tls_.files));
+  reloader_->Start();
   tls_ = TlsLoader::Loaded();
   log_.Info(absl::StrFormat("ready: %d workers over %s, backend %s",
                             worker_count_, io::NameOf(loops_.engine),

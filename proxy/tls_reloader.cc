@@ -21,10 +21,13 @@ TlsReloader::TlsReloader(TlsLoader& loader, Log& log,
       ticket_interval_(ticket_interval),
       apply_(std::move(apply)) {}
 
-void TlsReloader::Start(std::vector<std::string> files) {
+void TlsReloader::Watch(std::vector<std::string> files) {
   NoteEnd(/*successful=*/true);
   files_ = std::move(files);
   loaded_ = seen_ = Facts();
+}
+
+void TlsReloader::Start() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     started_ = true;

@@ -59,8 +59,11 @@ class TlsReloader {
     ticket_interval_ = interval;
   }
 
-  // Begins to look at `files`.
-  void Start(std::vector<std::string> files);
+  // Before Start: `files` have just been loaded. What changes from now on will
+  // be loaded.
+  void Watch(std::vector<std::string> files);
+  // Begins to look at them.
+  void Start();
   void Stop();
 
   // Reloads now. Any thread; does not wait. Requests that come meanwhile are

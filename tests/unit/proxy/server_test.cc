@@ -10,18 +10,21 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "common/base/status.h"
 #include "common/io/descriptor.h"
 #include "common/io/endpoint.h"
 #include "common/io/listen_socket.h"
 #include "common/io/unix_channel.h"
+#include "common/tls/self_signed.h"
 #include "tests/unit/proxy/no_log.h"
 #include "tests/unit/tls/temporary_folder.h"
 
 namespace tlspost {
 namespace {
 
+using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
 // Long enough for an answer that is not to come.
@@ -102,6 +105,29 @@ TEST_F(ServerTest, TheAdministratorIsAnsweredBehindTheWalls) {
   EXPECT_TRUE(HearsWithin(peer.get(), kAnswerMs));
   server.Terminate();
   EXPECT_TRUE(server.Wait());
+}
+
+TEST_F(ServerTest, ACertificateThatIsRenewedDuringTheStartIsLoaded) {
+  const auto renew = [&] {
+    const tls::SelfSigned made = tls::GenerateSelfSigned("mx.test");
+    return folder_.Write("pair.pem", made.key_pem + made.cert_pem);
+  };
+  settings_.tls_cert_file = settings_.tls_key_file = renew();
+  Server server(settings_, log_);
+  server.set_on_bound([&] {
+    renew();
+    return absl::OkStatus();
+  });
+  const absl::Status started = server.Start();
+  EXPECT_TRUE(started.ok()) << started;
+  const auto end = std::chrono::steady_clock::now() + 10s;
+  while (server.reloads_ended() == 0 &&
+         std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(5ms);
+  }
+  server.Terminate();
+  EXPECT_TRUE(server.Wait());
+  EXPECT_EQ(server.TotalCounters().tls_reloads, 1);
 }
 
 // Rings and listening sockets count, too.

@@ -102,7 +102,8 @@ class TlsReloaderTest : public ::testing::Test {
           }
         });
     reloader_->set_load_asked(load_asked_);
-    reloader_->Start(std::move(loaded.files));
+    reloader_->Watch(std::move(loaded.files));
+    reloader_->Start();
   }
 
   bool WaitFor(int64_t reloads, int64_t failures) {
