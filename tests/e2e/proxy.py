@@ -29,13 +29,13 @@ def _is_sanitized(path):
             return octets.find(b"__asan_init") >= 0
 
 
-def _served(arguments):
+def _served(arguments, is_service=False):
     """The arguments, without a sandbox where a sanitizer cannot do with one.
 
     It looks for leaks at the end of the process, by means that are walled off.
     """
     first = arguments[0] if arguments else "serve"
-    serves = first in ("serve", "container") or first.startswith("--")
+    serves = first == "serve" or first.startswith("--") or is_service
     if not serves or _named_sandbox(arguments) or not _is_sanitized(binary):
         return list(arguments)
     return list(arguments) + ["--sandbox=no"]
@@ -141,7 +141,7 @@ class Proxy:
         self, port, arguments, preexec_fn=None, program=None, activation=None
     ):
         self.port = port
-        self.command = [program or binary] + _served(arguments)
+        self.command = [program or binary] + _served(arguments, is_service=True)
         passed = () if activation is None else (activation.fileno(),)
         with tempfile.NamedTemporaryFile(
             prefix="tlspost-e2e-", suffix=".log", delete=False
