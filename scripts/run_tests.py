@@ -4,10 +4,11 @@ Stages, in order: lint; machine (what is shipped beside the program, as far as
 reading tells; scripts/test-machine builds and runs it); clang++ with
 AddressSanitizer and UndefinedBehaviorSanitizer (unit and simulation tests);
 g++, as it is shipped (the same tests); fuzz (a minute of libFuzzer); end to
-end, with clang's sanitized binary. The end-to-end tests wait more than they
-work: they begin as soon as there is that binary, all else gives way to them, and
-they are shown at the end. A stage whose build failed is counted as one failure
-and the others go on.
+end, with clang's sanitized binary. Builds are made one after the other, and
+tests run beside the next build, which gives way to them; the end-to-end tests
+begin as soon as there is a binary. What tests printed is shown at the end, in
+the order of the stages. A stage whose build failed is counted as one failure and
+the others go on.
 """
 
 import argparse
@@ -18,12 +19,11 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Before a command that the end-to-end tests shall not wait for.
-_GIVE_WAY = ["nice", "-n", "10"]
 COUNT_LINE = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped\b")
 
 
@@ -45,30 +45,53 @@ def run(command, **options):
     return subprocess.run(command, cwd=ROOT, check=False, **options).returncode
 
 
+class Background:
+    """A command that runs at once, beside others; shown when it has ended."""
+
+    def __init__(self, command, env=None):
+        self._title = f"test: {' '.join(map(str, command))}"
+        self._started = time.monotonic()
+        self._ended = None
+        self._output = tempfile.TemporaryFile("w+", errors="replace")
+        self._process = subprocess.Popen(command, cwd=ROOT, text=True, env=env,
+                                         stdout=self._output,
+                                         stderr=subprocess.STDOUT)
+        print(f"{self._title} (shown at the end)", flush=True)
+        # Nobody waits for it yet, and how long it took is wanted all the same.
+        self._thread = threading.Thread(target=self._wait, daemon=True)
+        self._thread.start()
+
+    def _wait(self):
+        self._process.wait()
+        self._ended = time.monotonic()
+
+    def finish(self):
+        """Shows what it printed; returns status, lines and seconds."""
+        self._thread.join()
+        self._output.seek(0)
+        lines = self._output.readlines()
+        self._output.close()
+        print(self._title)
+        print("".join(lines), end="", flush=True)
+        return self._process.returncode, lines, self._ended - self._started
+
+
 class Counted:
     """A command that prints "N passed, N failed, N skipped"; runs at once."""
 
     def __init__(self, command):
-        self.title = f"test: {' '.join(map(str, command))}"
-        self.started = time.monotonic()
-        self.output = tempfile.TemporaryFile("w+", errors="replace")
-        self.process = subprocess.Popen(command, cwd=ROOT, text=True,
-                                        stdout=self.output,
-                                        stderr=subprocess.STDOUT)
+        self._running = Background(command)
 
     def finish(self, result):
-        """Shows what it printed, when it has ended, and adds that up."""
-        status = self.process.wait()
-        self.output.seek(0)
-        print(self.title, flush=True)
+        """Adds up what it came to, when it has ended."""
+        status, lines, seconds = self._running.finish()
+        result.seconds += seconds
         counts = None
-        for line in self.output:
-            print(line, end="", flush=True)
+        for line in lines:
             if match := COUNT_LINE.match(line):
                 counts = [int(group) for group in match.groups()]
             if "skipped: " in line:
                 result.notes.append(line.strip())
-        self.output.close()
         if counts is not None:
             result.passed += counts[0]
             result.failed += counts[1]
@@ -79,6 +102,31 @@ class Counted:
         if status == 0 and counts is None:
             result.failed += 1
             result.notes.append("printed no closing line")
+
+
+class UnitTests:
+    """The test binaries of a build, run through ctest; they run at once."""
+
+    def __init__(self, preset):
+        self._reports = tempfile.TemporaryDirectory()
+        env = dict(os.environ, GTEST_OUTPUT=f"xml:{self._reports.name}/",
+                   ASAN_OPTIONS="detect_stack_use_after_return=1",
+                   UBSAN_OPTIONS="print_stacktrace=1")
+        self._running = Background(
+            ["nice", "-n", "5", "ctest", "--test-dir", f"build/{preset}",
+             "--output-on-failure", "--no-tests=error",
+             "--parallel", str(os.cpu_count())], env)
+
+    def finish(self, result):
+        """Adds up what they came to, when they have ended."""
+        status, _, seconds = self._running.finish()
+        result.seconds += seconds
+        reports = add_gtest_reports(self._reports.name, result)
+        self._reports.cleanup()
+        if reports == 0 or (status != 0 and result.failed == 0):
+            # A binary that crashes leaves no report.
+            result.failed += 1
+            result.notes.append("a test binary crashed or was not built")
 
 
 def add_gtest_reports(folder, result):
@@ -102,30 +150,14 @@ def add_gtest_reports(folder, result):
 
 
 def build(preset, result, target="all"):
-    if run(_GIVE_WAY + ["scripts/build", preset, target]) == 0:
+    started = time.monotonic()
+    status = run(["nice", "-n", "10", "scripts/build", preset, target])
+    result.seconds += time.monotonic() - started
+    if status == 0:
         return True
     result.failed += 1
     result.notes.append("the build failed")
     return False
-
-
-def build_and_test(preset, result):
-    """Builds `preset` and runs its test binaries through ctest."""
-    if not build(preset, result):
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        env = dict(os.environ, GTEST_OUTPUT=f"xml:{folder}/",
-                   ASAN_OPTIONS="detect_stack_use_after_return=1",
-                   UBSAN_OPTIONS="print_stacktrace=1")
-        status = run(_GIVE_WAY +
-                     ["ctest", "--test-dir", f"build/{preset}",
-                      "--output-on-failure", "--no-tests=error",
-                      "--parallel", str(os.cpu_count())], env=env)
-        reports = add_gtest_reports(folder, result)
-    if reports == 0 or (status != 0 and result.failed == 0):
-        # A binary that crashes leaves no report.
-        result.failed += 1
-        result.notes.append("a test binary crashed or was not built")
 
 
 class EndToEnd:
@@ -150,30 +182,32 @@ class EndToEnd:
         self._running.finish(result)
 
 
-def lint(result, _):
-    Counted(["scripts/lint"]).finish(result)
+def lint(_result, _beside):
+    return Counted(["scripts/lint"])
 
 
-def machine(result, _):
-    Counted(["tests/machine/run", "--quick"]).finish(result)
+def machine(_result, _beside):
+    return Counted(["tests/machine/run", "--quick"])
 
 
 def clang(result, beside):
     if build("clang", result, "programs"):
         beside.start()
-        build_and_test("clang", result)
+        if build("clang", result):
+            return UnitTests("clang")
+    return None
 
 
-def gcc(result, _):
-    build_and_test("gcc", result)
+def gcc(result, _beside):
+    return UnitTests("gcc") if build("gcc", result) else None
 
 
-def fuzz(result, _):
-    Counted(_GIVE_WAY + ["tests/fuzz/run", "--seconds=60"]).finish(result)
+def fuzz(_result, _beside):
+    return Counted(["nice", "-n", "10", "tests/fuzz/run", "--seconds=60"])
 
 
-def end_to_end(result, beside):
-    beside.finish(result)
+def end_to_end(_result, beside):
+    return beside
 
 
 STAGES = {"lint": lint, "machine": machine, "clang": clang, "gcc": gcc,
@@ -206,16 +240,17 @@ def main():
     for name in chosen:
         if name not in STAGES:
             parser.error(f"no stage {name}; there are {', '.join(STAGES)}")
-    results = []
+    results, running = [], []
     beside = EndToEnd("e2e" in chosen)
     for name, stage in STAGES.items():
         if name not in chosen:
             continue
         result = Result(name)
-        started = time.monotonic()
-        stage(result, beside)
-        result.seconds = time.monotonic() - started
         results.append(result)
+        running.append((stage(result, beside), result))
+    for each, result in running:
+        if each is not None:
+            each.finish(result)
     left_out = [name for name in STAGES if name not in chosen]
     return 1 if print_summary(results, left_out) else 0
 
