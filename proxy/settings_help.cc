@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "common/tls/tls_library.h"
 #include "proxy/import/postfix_table.h"
 #include "proxy/metrics.h"
 #include "proxy/settings_man.h"
@@ -46,6 +47,8 @@ Usage:
   tlspost container [--config=FILE] [--name=value]...
       What the image does by itself: serve, or without any setting demo.
   tlspost --help
+  tlspost --version
+      Its own, and that of the OpenSSL it has found here.
 
 Values: durations have a unit (500ms, 30s, 5m, 1h), sizes are bytes or have
 one (64k, 10M, 1G), switches take yes or no. A setting marked "repeatable" may
@@ -204,6 +207,11 @@ std::string FormatSettingsTable() {
 
 std::optional<std::string> FindPrintout(std::string_view option) {
   if (option == "--help" || option == "-h") return FormatHelp();
+  if (option == "--version" || option == "-V") {
+    std::string version("tlspost ");
+    version.append(ProgramVersion()).append("\n");
+    return version.append(tls::LibraryVersion()).append("\n");
+  }
   if (option == "--print-sample") return FormatSampleToml();
   if (option == "--print-settings-table") return FormatSettingsTable() + "\n";
   if (option == "--print-metrics-table") return FormatMetricsTable() + "\n";

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import statistics
 import subprocess
 
 import plots
@@ -45,7 +46,11 @@ def _cell_row(cell, names):
 
 
 def _ratio_row(cell, names, modes):
-    """tlspost's median over each peer's, by the way the peer begins TLS."""
+    """tlspost's time over each peer's, by the way the peer begins TLS.
+
+    The median of what the rounds came to, each by itself: what disturbs one
+    round disturbs both in it.
+    """
     row = [cell["title"]]
     for name in names:
         if name.startswith(_OURS):
@@ -62,7 +67,11 @@ def _ratio_row(cell, names, modes):
         if ours is None or theirs is None:
             row.append("–")
         else:
-            row.append("%.2f" % (ours["median"] / theirs["median"]))
+            ratios = [
+                our / their for our, their in zip(ours["values"], theirs["values"])
+            ]
+            row.append("%.2f" % statistics.median(ratios))
+    row.append("%.2f of %s" % cell["goal"][::-1] if cell["goal"] else "–")
     return row
 
 
@@ -146,6 +155,42 @@ def _memory(results):
     )
 
 
+def _scale(results):
+    """What a message costs as there are more clients."""
+    names = []
+    for figures in results["scale"].values():
+        names += [name for name in figures if name not in names]
+    rows = [
+        ["{:,}".format(int(clients))]
+        + ["%.0f" % figures[name] if name in figures else "–" for name in names]
+        for clients, figures in results["scale"].items()
+    ]
+    return (
+        "\n### More clients and another worker: stream of 4 KiB messages, a "
+        "command per round trip, µs per message\n\n"
+        + _table(["clients"] + names, rows)
+    )
+
+
+def _floors(results, names):
+    """What OpenSSL alone takes, beside all that a server does with it."""
+    rows = []
+    for cell in results["cells"]:
+        floor = results["floors"].get(cell["name"])
+        if floor is None:
+            continue
+        row = [cell["title"], "%.0f" % floor]
+        for name in names:
+            value = cell["servers"].get(name)
+            row.append("%.2f" % (floor / value["median"]) if value else "–")
+        rows.append(row)
+    return (
+        "\n### OpenSSL's part: the server's side of the handshake in memory, or "
+        "AES-256-GCM over the octets once, by tlspost-micro; its share of what a "
+        "server takes\n\n" + _table(["work", "µs"] + names, rows)
+    )
+
+
 def render(results, folder, prefix):
     """The report as Markdown; its plots are written into folder."""
     names = list(results["versions"])
@@ -160,7 +205,8 @@ def render(results, folder, prefix):
     if peers:
         text += "\n### tlspost's share of the peer's time\n\n"
         text += _table(
-            ["work"] + peers, [_ratio_row(cell, names, modes) for cell in timed]
+            ["work"] + peers + ["goal"],
+            [_ratio_row(cell, names, modes) for cell in timed],
         )
     text += "\n### Latency, p50 / p99 in ms, of the last round\n\n"
     text += _table(
@@ -176,6 +222,10 @@ def render(results, folder, prefix):
             if cell["backend_connections"]
         ],
     )
+    if results["floors"]:
+        text += _floors(results, names)
+    if results["scale"]:
+        text += _scale(results)
     if results["memory"]:
         text += _memory(results)
     for name, title in plots.draw(results, folder):

@@ -47,6 +47,8 @@ class Cell:
     # Whose latency is shown: a phase of tlspost-load.
     phase: str = "message"
     in_quick: bool = True
+    # (peer, share of its time that tlspost may take), as was set out for.
+    goal: tuple = ()
 
     def clients(self):
         return max(
@@ -75,6 +77,7 @@ CELLS = (
         "session",
         ["--messages=0", "--clients=20"],
         phase="session",
+        goal=("nginx mail", 0.80),
     ),
     Cell(
         "handshake-rsa",
@@ -83,6 +86,7 @@ CELLS = (
         ["--messages=0", "--clients=20"],
         "rsa",
         phase="session",
+        goal=("nginx mail", 0.90),
     ),
     Cell(
         "resumed",
@@ -90,24 +94,28 @@ CELLS = (
         "session",
         ["--messages=0", "--clients=20", "--resume"],
         phase="session",
+        goal=("nginx mail", 0.80),
     ),
     Cell(
         "single",
         "one 4 KiB message per connection",
         "message",
         ["--messages=1", "--clients=20"],
+        goal=("HAProxy", 0.75),
     ),
     Cell(
         "stream",
         "stream of 4 KiB messages, a command per round trip, 100 connections",
         "message",
         ["--messages=1000000", "--clients=100"],
+        goal=("HAProxy", 0.90),
     ),
     Cell(
         "pipelined",
         "stream of 4 KiB messages, pipelined, 100 connections",
         "message",
         ["--messages=1000000", "--clients=100", "--pipelining"],
+        goal=("HAProxy", 0.95),
     ),
     Cell(
         "bulk",
@@ -115,6 +123,7 @@ CELLS = (
         "MB",
         ["--messages=1000000", "--clients=4", "--size=5M"],
         message_mb=5 * 1.048576,
+        goal=("HAProxy", 0.85),
     ),
     Cell(
         "stream-1000",
@@ -122,6 +131,7 @@ CELLS = (
         "message",
         ["--messages=1000000", "--clients=1000"],
         in_quick=False,
+        goal=("HAProxy", 0.90),
     ),
     Cell(
         "noop",
@@ -152,14 +162,26 @@ class Plan:
     rounds: int
     seconds: float
     idle: tuple  # numbers of idle connections
+    scale: tuple  # numbers of clients that send
     limit: float  # seconds, after which no further round is begun
 
 
-# Not a Cell: an amount that is held, not work that is done.
+# Not among CELLS: an amount that is held, not work that is done; and work of
+# tlspost alone.
 _MEMORY = "memory"
+_SCALE = "scale"
+_FLOOR = "floor"
+# As often as this each number of clients is measured.
+_SCALE_ROUNDS = 3
 
-QUICK = Plan(rounds=2, seconds=0.3, idle=(100,), limit=40)
-FULL = Plan(rounds=5, seconds=2, idle=(10, 1000, 10000), limit=1200)
+QUICK = Plan(rounds=2, seconds=0.3, idle=(100,), scale=(), limit=40)
+FULL = Plan(
+    rounds=5,
+    seconds=2,
+    idle=(10, 1000, 10000),
+    scale=(10, 100, 1000, 10000),
+    limit=1200,
+)
 
 
 class Comparison:
@@ -176,6 +198,8 @@ class Comparison:
         self.latency = {}  # {cell: {server: results of the last round}}
         self.backend = {}  # {cell: {server: backend connections per message}}
         self.errors = []
+        self.scale = {}  # see measure_scale()
+        self.floors = {}  # see _measure_floors()
         self.memory = {}  # {server: [(connections, idle_use())]}
         self.plaintext = {}  # {server: (connections, idle_use())}
         self.how = None
@@ -293,6 +317,38 @@ class Comparison:
                         % (number + 1, self.plan.rounds, cell.name, server.name)
                     )
 
+    def measure_scale(self, certificate):
+        """What a message costs with more clients, and with a second worker.
+
+        {clients: {server: [microseconds per message]}}
+        """
+        kinds = (servers.Tlspost, servers.TlspostTwoWorkers)
+        both = []
+        try:
+            for kind in kinds:
+                both.append(kind(self.folder, certificate, self.sink))
+            for clients in self.plan.scale:
+                if clients > servers.most_connections():
+                    self.errors.append("no room for %d clients" % clients)
+                    continue
+                cell = Cell(
+                    "%s-%d" % (_SCALE, clients),
+                    "stream of 4 KiB messages",
+                    "message",
+                    ["--messages=1000000", "--clients=%d" % clients],
+                )
+                for number in range(_SCALE_ROUNDS):
+                    for server in both:
+                        self.measure(cell, server)
+                        _say(
+                            "scale: %d clients, %s, round %d of %d"
+                            % (clients, server.name, number + 1, _SCALE_ROUNDS)
+                        )
+                self.scale[clients] = self.samples.pop(cell.name, {})
+        finally:
+            for server in both:
+                server.close()
+
     def measure_memory(self, kind, certificate):
         """What each of so many idle connections after EHLO adds.
 
@@ -367,6 +423,42 @@ class Comparison:
         }
 
 
+# What OpenSSL alone takes, by tlspost-micro, and the cell it is part of.
+_FLOORS = {
+    "handshake": "BM_ServerHandshake/tls13_p256/manual_time",
+    "handshake-rsa": "BM_ServerHandshake/tls13_rsa2048/manual_time",
+    "resumed": "BM_ServerHandshake/tls13_p256_resumed/manual_time",
+    "bulk": "BM_FloorAesGcm/16384",
+}
+
+
+def _measure_floors():
+    """{cell: microseconds} of _FLOORS, per session or per MB."""
+    done = subprocess.run(
+        [
+            servers.tool("tlspost-micro"),
+            "--benchmark_filter=^(%s)$" % "|".join(_FLOORS.values()),
+            "--benchmark_repetitions=5",
+            "--benchmark_enable_random_interleaving=true",
+            "--benchmark_min_time=0.2",
+            "--benchmark_format=json",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    found = {}
+    for each in json.loads(done.stdout)["benchmarks"]:
+        if each.get("aggregate_name") != "median":
+            continue
+        for cell, name in _FLOORS.items():
+            if each["run_name"].startswith(name):
+                rate = each.get("bytes_per_second")
+                found[cell] = 1e12 / rate if rate else each["real_time"] / 1e3
+    return found
+
+
 def _finish(running):
     """What this tlspost-load has found out."""
     out, error = running.communicate(timeout=300)
@@ -414,12 +506,13 @@ def _results(comparison, found, missing, cells, started):
                 "name": cell.name,
                 "title": cell.title,
                 "unit": cell.unit,
+                "goal": cell.goal,
                 "servers": {
                     name: {
                         "median": statistics.median(values),
                         "low": min(values),
                         "high": max(values),
-                        "rounds": len(values),
+                        "values": values,
                     }
                     for name, values in comparison.samples.get(
                         cell.name, {}
@@ -435,12 +528,19 @@ def _results(comparison, found, missing, cells, started):
             }
             for cell in cells
         ],
+        "scale": {
+            clients: {
+                name: statistics.median(values) for name, values in figures.items()
+            }
+            for clients, figures in comparison.scale.items()
+        },
+        "floors": comparison.floors,
         "memory": comparison.memory,
         "memory_plaintext": comparison.plaintext,
     }
 
 
-def _compare(plan, cells, names, memory):
+def _compare(plan, cells, names, extras):
     started = time.time()
     classes = [
         kind for kind in servers.ALL if not names or kind.slug() in names
@@ -457,8 +557,13 @@ def _compare(plan, cells, names, memory):
             comparison.start(certificate)
             comparison.measure_cells(chosen)
             comparison.stop()
-        if memory:
-            certificate = servers.Certificate(folder, "ecdsa")
+        certificate = servers.Certificate(folder, "ecdsa")
+        if _SCALE in extras:
+            comparison.measure_scale(certificate)
+        if _FLOOR in extras:
+            comparison.floors = _measure_floors()
+            _say("floors: what OpenSSL alone takes")
+        if _MEMORY in extras:
             for server in found:
                 comparison.measure_memory(server, certificate)
         return _results(comparison, found, missing, cells, started)
@@ -480,7 +585,7 @@ def main():
     parser.add_argument(
         "--cell",
         action="append",
-        choices=[cell.name for cell in CELLS] + [_MEMORY],
+        choices=[cell.name for cell in CELLS] + [_MEMORY, _SCALE, _FLOOR],
         help="only this kind of work; may be repeated",
     )
     parser.add_argument(
@@ -500,7 +605,7 @@ def main():
         QUICK if options.quick else FULL,
         cells,
         options.only,
-        not options.cell or _MEMORY in options.cell,
+        options.cell or (_MEMORY, _SCALE, _FLOOR),
     )
     shutil.rmtree(_OUTPUT, ignore_errors=True)
     os.makedirs(_OUTPUT)

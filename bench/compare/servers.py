@@ -197,6 +197,7 @@ class Server:
 class Tlspost(Server):
     name = "tlspost"
     engine = "io_uring"
+    workers = 1
     _program = os.path.join(BUILD, "proxy", "tlspost")
 
     def command(self):
@@ -208,7 +209,7 @@ class Tlspost(Server):
             "--hostname=mx.example",
             "--tls_cert_file=" + self.certificate.cert,
             "--tls_key_file=" + self.certificate.key,
-            "--workers=1",
+            "--workers=%d" % self.workers,
             "--io_engine=" + self.engine,
             "--max_connections=100000",
             "--peername_lookup=no",
@@ -248,6 +249,13 @@ class TlspostEpoll(Tlspost):
         if "--io_engine" not in done.stdout:
             raise util.Skip("this build has one engine only")
         return super().version()
+
+
+class TlspostTwoWorkers(Tlspost):
+    """Beside nobody: the peers have one worker each."""
+
+    name = "tlspost, two workers"
+    workers = 2
 
 
 class TlspostImplicit(Tlspost):

@@ -7,6 +7,8 @@
 
 namespace tlspost::tls {
 
+std::string_view LibraryVersion() { return OpenSSL_version(OPENSSL_VERSION); }
+
 TlsLibrary::TlsLibrary() : library_(OSSL_LIB_CTX_new()) {
   TLSPOST_CHECK(library_ != nullptr);
 }

@@ -8,9 +8,14 @@
 #ifndef TLSPOST_COMMON_TLS_TLS_LIBRARY_H_
 #define TLSPOST_COMMON_TLS_TLS_LIBRARY_H_
 
+#include <string_view>
+
 struct ossl_lib_ctx_st;
 
 namespace tlspost::tls {
+
+// "OpenSSL 3.0.19 27 Jan 2026": the one that is loaded.
+std::string_view LibraryVersion();
 
 class TlsLibrary {
  public:

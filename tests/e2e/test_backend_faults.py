@@ -147,7 +147,13 @@ class StoppedTest(case.PostfixCase):
         self.addCleanup(self.postfix.signal, "smtpd", signal.SIGCONT)
 
     def stop(self):
-        self.assertGreater(self.postfix.signal("smtpd", signal.SIGSTOP), 0)
+        self.signal_some(signal.SIGSTOP)
+
+    def signal_some(self, number):
+        """To each smtpd there is; Postfix may be about to start the first."""
+        util.wait_until(
+            lambda: self.postfix.signal("smtpd", number) > 0, 10, "an smtpd"
+        )
 
     def go_on(self):
         self.postfix.signal("smtpd", signal.SIGCONT)
@@ -231,8 +237,6 @@ class StoppedTest(case.PostfixCase):
 
     def test_killed_under_traffic(self):
         numbers = self.under_traffic(
-            lambda: self.assertGreater(
-                self.postfix.signal("smtpd", signal.SIGKILL), 0
-            )
+            lambda: self.signal_some(signal.SIGKILL)
         )
         self.assertGreater(numbers["sent"], 5 * traffic.CLIENTS)

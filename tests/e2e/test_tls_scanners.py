@@ -28,8 +28,8 @@ _NOT_OURS = {
     "DNS_CAArecord",
     "scanTime",
 }
-_SOME = ("--protocols", "--server-defaults")
-_ALL = _SOME + ("--server-preference", "--vulnerable")
+_SOME = ("--protocols",)
+_ALL = _SOME + ("--server-defaults", "--server-preference", "--vulnerable")
 _BAD = ("HIGH", "CRITICAL", "WARN", "FATAL")
 
 

@@ -69,7 +69,7 @@ void ForEachOctet(const MakeScene& make, const std::vector<Wire>& wires,
   for (const Wire wire : wires) {
     ASSERT_GT(lengths[static_cast<size_t>(wire)], 0u);
     for (uint64_t at = 0; at <= lengths[static_cast<size_t>(wire)];
-         at += stride) {
+         at += stride * Sparing()) {
       places.emplace_back(wire, at);
     }
   }

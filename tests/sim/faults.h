@@ -39,8 +39,9 @@ using MakeScene = std::function<Scene()>;
 // The first connection's `wire` has `fault` at octet `position`.
 void AddFault(WorldOptions& options, Wire wire, Fault fault, uint64_t position);
 
-// Plays the scene once for each octet of `wires`, every `stride`th, with
-// `fault` there. The ledger must be right each time; `check` asks for more.
+// Plays the scene with `fault` at each octet of `wires`, or at every
+// (stride * Sparing())th of them. The ledger must be right each time; `check`
+// asks for more.
 using Check = std::function<void(const World&, Wire)>;
 void ForEachOctet(const MakeScene& make, const std::vector<Wire>& wires,
                   Fault fault, const Check& check, uint64_t stride = 1);

@@ -98,6 +98,14 @@ uint64_t Scaled(uint64_t count) {
   return count * NumberOf("TLSPOST_SIM_WORLDS").value_or(1);
 }
 
+uint64_t Sparing() {
+#if defined(TLSPOST_SIM_SANITIZED)
+  return Scaled(1) > 1 ? 1 : 3;
+#else
+  return 1;
+#endif
+}
+
 const std::string& ReplayCommand() { return CurrentCommand(); }
 
 bool Replaying() { return std::getenv("TLSPOST_SIM_SEED") != nullptr; }

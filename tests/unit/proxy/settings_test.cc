@@ -420,6 +420,8 @@ TEST(SettingsDocumentsTest, Printouts) {
             FormatSettingsTable() + "\n");
   EXPECT_EQ(FindPrintout("--print-metrics-table"), FormatMetricsTable() + "\n");
   EXPECT_EQ(FindPrintout("--print-postfix-table"), FormatPostfixTable() + "\n");
+  EXPECT_THAT(FindPrintout("--version").value_or(""),
+              testing::MatchesRegex("tlspost [0-9.]+\nOpenSSL 3.*\n"));
   EXPECT_EQ(FindPrintout("--listen=0.0.0.0:25"), std::nullopt);
 }
 
