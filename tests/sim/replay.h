@@ -22,8 +22,8 @@ void ForEachWorld(uint64_t count, const std::function<void(uint64_t)>& play);
 uint64_t Scaled(uint64_t count);
 
 // Every how many places of an enumeration are played. One in the build that is
-// shipped; three under sanitizers, where a place takes six times as long, unless
-// TLSPOST_SIM_WORLDS asks for more.
+// shipped; three under sanitizers, where a place takes six times as long,
+// unless TLSPOST_SIM_WORLDS asks for more.
 uint64_t Sparing();
 
 // "replay: TLSPOST_SIM_SEED=17 build/.../sim_test --gtest_filter=..."
