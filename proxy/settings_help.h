@@ -29,7 +29,8 @@ inline constexpr std::string_view kSettingsTableBegin =
 inline constexpr std::string_view kSettingsTableEnd = "<!-- settings:end -->";
 std::string FormatSettingsTable();
 
-// The text that `option` (--help, --version, --print-sample, --print-settings-table,
+// The text that `option` (--help, --version, --print-sample,
+// --print-settings-table,
 // --print-metrics-table, --print-postfix-table, --print-man-command,
 // --print-man-settings) asks for, which main prints instead of serving.
 std::optional<std::string> FindPrintout(std::string_view option);
