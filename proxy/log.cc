@@ -4,7 +4,6 @@
 
 #include <spdlog/async.h>
 #include <spdlog/async_logger.h>
-#include <spdlog/sinks/stdout_sinks.h>
 
 #include <atomic>
 #include <chrono>
@@ -30,6 +29,9 @@ std::string PatternFor(const LogOptions& options) {
          "/smtpd[%P]: %v";
 }
 
+// A shorter queue might be full before kGather is over.
+constexpr size_t kFewestGathered = 4096;
+
 class QueuedLog final : public Log {
  public:
   QueuedLog(const LogOptions& options, spdlog::sink_ptr sink,
@@ -49,6 +51,13 @@ class QueuedLog final : public Log {
   }
 
   ~QueuedLog() override { SayDrops(); }
+
+  // `file` is the logger's sink. Before the first line.
+  void GatherIn(FileSink& file) {
+    // Only the queue's own thread calls it, and the queue waits for that.
+    file.set_backlog([queue = threads_.get()] { return queue->queue_size(); },
+                     /*gathers=*/queue_lines_ >= kFewestGathered);
+  }
 
   bool takes_records() const override { return format_ == LogFormat::kJson; }
 
@@ -122,7 +131,17 @@ absl::StatusOr<std::unique_ptr<Log>> OpenFileLog(const LogOptions& options) {
   auto sink = FileSink::Open(options.file);
   if (!sink.ok()) return sink.status();
   FileSink* const file = sink->get();
-  return std::make_unique<QueuedLog>(options, *std::move(sink), file, nullptr);
+  auto log =
+      std::make_unique<QueuedLog>(options, *std::move(sink), file, nullptr);
+  log->GatherIn(*file);
+  return log;
+}
+
+std::unique_ptr<Log> OpenErrorLog(const LogOptions& options) {
+  const std::shared_ptr<FileSink> sink = FileSink::StandardError();
+  auto log = std::make_unique<QueuedLog>(options, sink, nullptr, nullptr);
+  log->GatherIn(*sink);
+  return log;
 }
 
 absl::StatusOr<std::unique_ptr<Log>> OpenSocketLog(const LogOptions& options) {
@@ -141,9 +160,7 @@ absl::StatusOr<std::unique_ptr<Log>> OpenSocketLog(const LogOptions& options) {
 absl::StatusOr<std::unique_ptr<Log>> OpenLog(const LogOptions& options) {
   if (!options.file.empty()) return OpenFileLog(options);
   if (options.to != LogTo::kStderr) return OpenSocketLog(options);
-  return std::make_unique<QueuedLog>(
-      options, std::make_shared<spdlog::sinks::stderr_sink_mt>(), nullptr,
-      nullptr);
+  return OpenErrorLog(options);
 }
 
 }  // namespace tlspost

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -67,32 +68,58 @@ absl::StatusOr<std::shared_ptr<FileSink>> FileSink::Open(
     const std::string& path) {
   const absl::StatusOr<int> fd = OpenForLog(path);
   if (!fd.ok()) return fd.status();
-  return std::shared_ptr<FileSink>(new FileSink(path, *fd));
+  return std::shared_ptr<FileSink>(new FileSink(path, *fd, /*owns_fd=*/true));
 }
 
-FileSink::~FileSink() { close(fd_); }
+std::shared_ptr<FileSink> FileSink::StandardError() {
+  return std::shared_ptr<FileSink>(
+      new FileSink("", STDERR_FILENO, /*owns_fd=*/false));
+}
+
+FileSink::~FileSink() {
+  WriteOut();
+  if (owns_fd_) close(fd_);
+}
+
+void FileSink::set_backlog(std::function<size_t()> backlog, bool gathers) {
+  backlog_ = std::move(backlog);
+  gathers_ = gathers;
+}
 
 absl::Status FileSink::Reopen() {
   const absl::StatusOr<int> fd = OpenForLog(path_);
   if (!fd.ok()) return fd.status();
   const std::lock_guard<std::mutex> lock(mutex_);
+  WriteOut();
   close(std::exchange(fd_, *fd));
   return absl::OkStatus();
 }
 
 void FileSink::sink_it_(const spdlog::details::log_msg& message) {
-  spdlog::memory_buf_t text;
-  formatter_->format(message, text);
-  const char* at = text.data();
-  size_t left = text.size();
+  formatter_->format(message, text_);
+}
+
+// After each line.
+void FileSink::flush_() {
+  const bool more = backlog_ && backlog_() > 0;
+  if (more && text_.size() < kMostGathered) return;
+  WriteOut();
+  // The queue takes what comes meanwhile, and nobody is waked for it.
+  if (gathers_ && !more) std::this_thread::sleep_for(kGather);
+}
+
+void FileSink::WriteOut() {
+  const char* at = text_.data();
+  size_t left = text_.size();
   while (left > 0) {
     const ssize_t written = write(fd_, at, left);
     if (written < 0 && errno == EINTR) continue;
-    // A full disk: the rest of this line is lost, the next one may fit.
-    if (written <= 0) return;
+    // A full disk: the rest is lost, the next lines may fit.
+    if (written <= 0) break;
     at += written;
     left -= static_cast<size_t>(written);
   }
+  text_.clear();
 }
 
 // --- sockets ----------------------------------------------------------------

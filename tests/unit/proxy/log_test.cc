@@ -101,6 +101,45 @@ TEST_F(LogTest, WritesAllThatIsQueuedAtTheEnd) {
   EXPECT_THAT(lines.back(), HasSubstr("line 19999"));
 }
 
+// Calls of write(2) and its like by this process so far.
+size_t WritesSoFar() {
+  std::ifstream file("/proc/self/io");
+  std::string name;
+  size_t count = 0;
+  while (file >> name >> count) {
+    if (name == "syscw:") return count;
+  }
+  return 0;
+}
+
+TEST_F(LogTest, WritesTogetherWhatComesAtOnce) {
+  if (WritesSoFar() == 0) GTEST_SKIP() << "the kernel counts no system calls";
+  constexpr size_t kLines = 4000;
+  const size_t before = WritesSoFar();
+  {
+    const auto log = Open(Options());
+    for (size_t i = 0; i < kLines; ++i) {
+      log->Info("line");
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+  }
+  EXPECT_EQ(Lines().size(), kLines);
+  EXPECT_LT(WritesSoFar() - before, kLines / 4);
+}
+
+TEST_F(LogTest, ALineByItselfIsThereAtOnce) {
+  const auto log = Open(Options());
+  for (size_t i = 1; i <= 3; ++i) {
+    log->Info("line");
+    const auto end =
+        std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (Lines().size() < i && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_EQ(Lines().size(), i);
+  }
+}
+
 TEST_F(LogTest, TakesLinesFromManyThreadsWhole) {
   LogOptions options = Options();
   options.queue_lines = 50000;
