@@ -39,6 +39,10 @@ class MemoryStream final : public httplib::Stream {
 
   bool is_readable() const override { return !request_.empty(); }
   bool is_writable() const override { return true; }
+  // In 0.11 and 0.18 nobody asks for these; later ones want them.
+  bool wait_readable() const { return is_readable(); }
+  bool wait_writable() const { return true; }
+  time_t duration() const { return 0; }
   ssize_t read(char* to, size_t size) override {
     const size_t count = std::min(size, request_.size());
     request_.copy(to, count);
@@ -93,7 +97,7 @@ class AdminHttp::Impl final : private httplib::Server {
   }
 
  private:
-  // The call as it is in 0.11, and as it is from 0.18 on.
+  // The call as it is in 0.11, in 0.18, and since there are web sockets.
   void Process(bool (Server::*process)(httplib::Stream&, bool, bool&,
                                        const SetupRequest&),
                MemoryStream& stream, const SetupRequest& setup) {
@@ -107,6 +111,15 @@ class AdminHttp::Impl final : private httplib::Server {
     bool closed = false;
     (this->*process)(stream, "", 0, "", 0, /*close_connection=*/true, closed,
                      setup);
+  }
+  void Process(bool (Server::*process)(httplib::Stream&, const std::string&,
+                                       int, const std::string&, int, bool,
+                                       bool&, const SetupRequest&, bool*),
+               MemoryStream& stream, const SetupRequest& setup) {
+    bool closed = false;
+    bool upgraded = false;
+    (this->*process)(stream, "", 0, "", 0, /*close_connection=*/true, closed,
+                     setup, &upgraded);
   }
 
   void Route(const httplib::Request& request, httplib::Response& response) {
