@@ -57,10 +57,8 @@ class MemoryStream final : public httplib::Stream {
     written_.append(from, size);
     return static_cast<ssize_t>(size);
   }
-  void get_remote_ip_and_port(std::string& /*ip*/,
-                              int& /*port*/) const {}
-  void get_local_ip_and_port(std::string& /*ip*/,
-                             int& /*port*/) const {}
+  void get_remote_ip_and_port(std::string& /*ip*/, int& /*port*/) const {}
+  void get_local_ip_and_port(std::string& /*ip*/, int& /*port*/) const {}
   socket_t socket() const { return INVALID_SOCKET; }
 
  private:
