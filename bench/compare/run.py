@@ -5,7 +5,7 @@ time, and are loaded one after the other in rounds; what else the machine does
 meanwhile hits them alike. The figure is the processor time of the server per
 operation, median over the rounds.
 
-    scripts/bench            some twenty-five minutes
+    scripts/bench            some fifteen minutes
     scripts/bench --quick    within two minutes: less to be trusted
     scripts/bench --publish  writes the report into bench/README.md as well
 """
@@ -61,7 +61,7 @@ class Cell:
         """Seconds until so many clients are connected: in no figure."""
         if self.unit == "session":
             return 0
-        return 0.2 + self.clients() / 250
+        return 0.2 + self.clients() / _OPENED_PER_SECOND
 
     def units(self, results, taken):
         """How many of its units were done; `taken`: messages at the sink."""
@@ -164,7 +164,7 @@ class Plan:
     rounds: int
     seconds: float
     idle: tuple  # numbers of idle connections
-    scale: tuple  # numbers of clients that send
+    scale: dict  # {number of clients that send: rounds}
     limit: float  # seconds, after which no further round is begun
 
 
@@ -173,16 +173,16 @@ class Plan:
 _MEMORY = "memory"
 _SCALE = "scale"
 _FLOOR = "floor"
-# As often as this each number of clients is measured.
-_SCALE_ROUNDS = 3
+# So many clients open their connections in a second, at the least.
+_OPENED_PER_SECOND = 400
 
-QUICK = Plan(rounds=2, seconds=0.3, idle=(100,), scale=(), limit=40)
+QUICK = Plan(rounds=2, seconds=0.3, idle=(100,), scale={}, limit=40)
 FULL = Plan(
-    rounds=5,
+    rounds=3,
     seconds=2,
     idle=(10, 1000, 10000),
-    scale=(10, 100, 1000, 10000),
-    limit=1200,
+    scale={10: 3, 100: 3, 1000: 3, 10000: 1},
+    limit=600,
 )
 
 
@@ -329,7 +329,7 @@ class Comparison:
         try:
             for kind in kinds:
                 both.append(kind(self.folder, certificate, self.sink))
-            for clients in self.plan.scale:
+            for clients, rounds in self.plan.scale.items():
                 if clients > servers.most_connections():
                     self.errors.append("no room for %d clients" % clients)
                     continue
@@ -339,12 +339,12 @@ class Comparison:
                     "message",
                     ["--messages=1000000", "--clients=%d" % clients],
                 )
-                for number in range(_SCALE_ROUNDS):
+                for number in range(rounds):
                     for server in both:
                         self.measure(cell, server)
                         _say(
                             "scale: %d clients, %s, round %d of %d"
-                            % (clients, server.name, number + 1, _SCALE_ROUNDS)
+                            % (clients, server.name, number + 1, rounds)
                         )
                 self.scale[clients] = self.samples.pop(cell.name, {})
         finally:
@@ -391,7 +391,7 @@ class Comparison:
             accounted.descriptors(),
             self.sink.counts()["connections"],
         )
-        hold = 2 + connections / 300
+        hold = 2 + connections / _OPENED_PER_SECOND
         load = self.start_load(
             server,
             [
