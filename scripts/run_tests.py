@@ -3,7 +3,7 @@
 Stages, in order: lint; machine (what is shipped beside the program, as far as
 reading tells; scripts/test-machine builds and runs it); clang++ with
 AddressSanitizer and UndefinedBehaviorSanitizer (unit and simulation tests);
-g++, as it is shipped (the same tests); fuzz (a minute of libFuzzer); end to
+fuzz (a minute of libFuzzer); g++, as it is shipped (the same tests); end to
 end, with clang's sanitized binary. Builds are made one after the other, and
 tests run beside the next build, which gives way to them; the end-to-end tests
 begin as soon as there is a binary. What tests printed is shown at the end, in
@@ -203,15 +203,17 @@ def gcc(result, _beside):
 
 
 def fuzz(_result, _beside):
-    return Counted(["nice", "-n", "10", "tests/fuzz/run", "--seconds=60"])
+    # Beside the next build: one core of it is enough.
+    return Counted(["nice", "-n", "10", "tests/fuzz/run", "--seconds=60",
+                    "--jobs=1"])
 
 
 def end_to_end(_result, beside):
     return beside
 
 
-STAGES = {"lint": lint, "machine": machine, "clang": clang, "gcc": gcc,
-          "fuzz": fuzz, "e2e": end_to_end}
+STAGES = {"lint": lint, "machine": machine, "clang": clang, "fuzz": fuzz,
+          "gcc": gcc, "e2e": end_to_end}
 
 
 def print_summary(results, left_out):
