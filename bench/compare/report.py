@@ -186,7 +186,7 @@ def _floors(results, names):
         rows.append(row)
     return (
         "\n### OpenSSL's part: the server's side of the handshake in memory, or "
-        "AES-256-GCM over the octets once, by tlspost-micro; its share of what a "
+        "AES-128-GCM over the octets once, by tlspost-micro; its share of what a "
         "server takes\n\n" + _table(["work", "µs"] + names, rows)
     )
 

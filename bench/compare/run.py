@@ -354,8 +354,8 @@ class Comparison:
     def measure_memory(self, kind, certificate):
         """What each of so many idle connections after EHLO adds.
 
-        To a server that has just started, and while all are idle: what a
-        handshake needs for a moment is not in it. Where clients begin in
+        To a server that has just started, and while all are idle; what the
+        allocator keeps of the handshakes is in it. Where clients begin in
         plaintext, also before STARTTLS, once.
         """
         points = []
