@@ -30,9 +30,9 @@ inline constexpr std::string_view kSettingsTableEnd = "<!-- settings:end -->";
 std::string FormatSettingsTable();
 
 // The text that `option` (--help, --version, --print-sample,
-// --print-settings-table,
-// --print-metrics-table, --print-postfix-table, --print-man-command,
-// --print-man-settings) asks for, which main prints instead of serving.
+// --print-settings-table, --print-metrics-table, --print-postfix-table,
+// --print-man-command, --print-man-settings) asks for, which main prints
+// instead of serving.
 std::optional<std::string> FindPrintout(std::string_view option);
 
 }  // namespace tlspost
