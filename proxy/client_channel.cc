@@ -153,8 +153,12 @@ size_t ClientChannel::DiscardInput() {
 }
 
 void ClientChannel::Park() {
-  if (unread().empty()) return;
-  chunk_ = loop().blocks().Copy(unread());
+  stream_.Park();
+  if (unread().empty()) {
+    chunk_.Release();
+  } else {
+    chunk_ = loop().blocks().Copy(unread());
+  }
   consumed_ = 0;
 }
 

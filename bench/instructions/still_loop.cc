@@ -28,6 +28,7 @@ io::Chunk ArrivalBlocks::Copy(std::string_view bytes) {
   if (idle_.empty()) idle_.push_back(new char[kBlockSize]);
   char* block = idle_.back();
   idle_.pop_back();
+  ++out_;
   std::memcpy(block, bytes.data(), bytes.size());
   return io::Chunk(this, block, bytes.size());
 }
@@ -41,15 +42,16 @@ void Wire::Arrive(std::string_view bytes) {
 }
 
 void Wire::Pass() {
-  size_t passed = 0;
-  while (passed < waiting_.size() && stream_ != nullptr &&
+  while (passed_ < waiting_.size() && stream_ != nullptr &&
          stream_->wants_input()) {
     const std::string_view piece =
-        std::string_view(waiting_).substr(passed, ArrivalBlocks::kBlockSize);
-    passed += piece.size();
+        std::string_view(waiting_).substr(passed_, ArrivalBlocks::kBlockSize);
+    passed_ += piece.size();
     stream_->Deliver(loop_.arrivals().Copy(piece));
   }
-  waiting_.erase(0, passed);
+  if (passed_ < waiting_.size()) return;
+  waiting_.clear();
+  passed_ = 0;
 }
 
 void Wire::End() {

@@ -53,6 +53,7 @@ class Wire {
   StillLoop& loop_;
   StillStream* stream_ = nullptr;  // null once it is closed
   std::string waiting_;            // arrived while nobody wanted it
+  size_t passed_ = 0;              // of waiting_, to the stream
   std::string sent_;
   size_t taken_ = 0;  // of sent_
   uint64_t writes_ = 0;
@@ -66,10 +67,16 @@ class ArrivalBlocks final : public io::BlockOwner {
 
   ~ArrivalBlocks();
   io::Chunk Copy(std::string_view bytes);
-  void ReturnBlock(char* block) override { idle_.push_back(block); }
+  void ReturnBlock(char* block) override {
+    --out_;
+    idle_.push_back(block);
+  }
   size_t block_size() const override { return kBlockSize; }
+  // Blocks that somebody holds.
+  size_t out() const { return out_; }
 
  private:
+  size_t out_ = 0;
   std::vector<char*> idle_;
 };
 

@@ -14,6 +14,10 @@
 namespace tlspost::tls {
 namespace {
 
+// What a server writes are short replies: smaller records need a smaller
+// buffer. A client sends messages, in records as large as they may be.
+constexpr long kMaxSendFragment = 4096;
+
 // RFC 7672 section 8.1: a name that we do not know is no reason to refuse. OK
 // (rather than NOACK) also keeps the name in the session, for resumption.
 int AcceptAnyName(SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; }
@@ -88,6 +92,7 @@ absl::StatusOr<SslContextHandle> ServerBuilder::LoadSet(
   SslContextHandle context = NewContext();
   SSL_CTX* raw = context.get();
   SetCommonModes(raw);
+  TLSPOST_CHECK(SSL_CTX_set_max_send_fragment(raw, kMaxSendFragment) == 1);
   SSL_CTX_set_options(raw, SSL_OP_CIPHER_SERVER_PREFERENCE);
   // RFC 8446 section 8: early data can be replayed, and mail is not
   // idempotent. A client that sends some is answered with a full handshake.

@@ -2,14 +2,10 @@
 
 #include <cstddef>
 
-#include "common/base/check.h"
 #include "common/tls/tls_wire.h"
 
 namespace tlspost::tls {
 namespace {
-
-// What we write are short replies: smaller records need a smaller buffer.
-constexpr long kMaxSendFragment = 4096;
 
 // A peer's certificate chain; the honest ones stay far below.
 constexpr size_t kMaxPeerChainOctets = size_t{32} << 10;
@@ -27,7 +23,6 @@ void SetCommonModes(SSL_CTX* context) {
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_max_cert_list(context, kMaxPeerChainOctets);
-  TLSPOST_CHECK(SSL_CTX_set_max_send_fragment(context, kMaxSendFragment) == 1);
   WatchWire(context);
 }
 

@@ -114,6 +114,11 @@ void TlsEngine::SetInput(std::string_view ciphertext) {
   input_ = ciphertext;
 }
 
+void TlsEngine::MoveInput(std::string_view copy) {
+  TLSPOST_REQUIRE(copy.size() == input_.size());
+  input_ = copy;
+}
+
 TlsEngine::Step TlsEngine::Handshake() {
   if (state_ == nullptr && context_->is_server() && input_.empty() && !eof_) {
     return Step::kWantRead;

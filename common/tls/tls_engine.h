@@ -93,6 +93,8 @@ class TlsEngine {
   // kWantRead says that it has.
   void SetInput(std::string_view ciphertext);
   size_t input_left() const { return input_.size(); }
+  // What is left of the input now lies here.
+  void MoveInput(std::string_view copy);
 
   // No more input will come.
   void SetEof() { eof_ = true; }

@@ -61,7 +61,6 @@ absl::StatusOr<TlsStream::Progress> TlsStream::Next(io::Chunk* bytes) {
     case Step::kClosed:
       return Progress::kEnd;
     case Step::kWantRead:
-      received_.Release();  // it is used up: an idle stream holds no buffer
       return Progress::kNeedsInput;
     case Step::kWantWrite:
       return Progress::kMustFlush;
@@ -88,6 +87,7 @@ TlsEngine::Step TlsStream::ReadInto(io::Chunk* plaintext) {
   char* block = blocks.Take();
   size_t size = 0;
   const Step step = engine_->Read(block, io::BlockPool::kBlockSize, &size);
+  ReleaseUsedInput();
   io::Chunk chunk(&blocks, block, size);
   if (step == Step::kDone) *plaintext = std::move(chunk);
   return step;
@@ -128,6 +128,24 @@ Task<absl::Status> TlsStream::WriteTls(std::string_view bytes,
   co_return absl::OkStatus();
 }
 
+void TlsStream::ReleaseUsedInput() {
+  // libssl has nearly always taken all of it, with plaintext still to come: who
+  // has read a line may wait long before it reads the next one.
+  if (engine_->input_left() == 0) received_.Release();
+}
+
+void TlsStream::Park() {
+  if (engine_ == nullptr) {
+    if (!received_.empty()) {
+      received_ = stream_->loop().blocks().Copy(received_.view());
+    }
+  } else if (const size_t left = engine_->input_left(); left > 0) {
+    const std::string_view all = received_.view();
+    received_ = stream_->loop().blocks().Copy(all.substr(all.size() - left));
+    engine_->MoveInput(received_.view());
+  }
+}
+
 size_t TlsStream::DiscardInput() {
   TLSPOST_REQUIRE(engine_ == nullptr);
   const size_t octets = received_.size();
@@ -159,6 +177,7 @@ Task<absl::Status> TlsStream::StartTls(std::unique_ptr<TlsEngine> engine,
       }
     }
     const Step step = engine_->Handshake();
+    ReleaseUsedInput();
     absl::Status flushed = co_await Flush(deadline);
     // After a failure the output was the alert; whether it could be sent says
     // nothing about why.
@@ -167,7 +186,6 @@ Task<absl::Status> TlsStream::StartTls(std::unique_ptr<TlsEngine> engine,
     if (step == Step::kDone) co_return absl::OkStatus();
     if (step == Step::kWantWrite) continue;
     if (step != Step::kWantRead) co_return ErrorOf(step, *engine_);
-    received_.Release();
     CO_TRY_LET(chunk, co_await stream_->Read(deadline));
     // None of the loop's receive buffers waits in a queue of handshakes.
     io::Loop& loop = stream_->loop();

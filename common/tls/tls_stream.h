@@ -52,6 +52,10 @@ class TlsStream {
   Task<absl::Status> Write(std::string_view first, std::string_view second,
                            io::Time deadline);
 
+  // Copies input that is not used up yet: a stream that is not read for some
+  // time must not hold one of the loop's receive buffers.
+  void Park();
+
   // Drops what the peer has sent and nobody has read; returns its octets.
   // Plaintext only.
   size_t DiscardInput();
@@ -80,6 +84,7 @@ class TlsStream {
  private:
   Task<absl::Status> WriteTls(std::string_view bytes, io::Time deadline);
   TlsEngine::Step ReadInto(io::Chunk* plaintext);
+  void ReleaseUsedInput();
 
   const std::unique_ptr<io::Stream> stream_;
   std::unique_ptr<TlsEngine> engine_;
