@@ -65,9 +65,9 @@ Endpoint Endpoint::FromSockaddr(const sockaddr* address, socklen_t length) {
             ? strnlen(local->sun_path, length - offsetof(sockaddr_un, sun_path))
             : 0;
     // A client's Unix socket has no path.
-    endpoint.unix_path_ = path_length > 0
-                              ? std::string(local->sun_path, path_length)
-                              : "(unnamed)";
+    endpoint.unix_path_ = std::make_shared<const std::string>(
+        path_length > 0 ? std::string_view(local->sun_path, path_length)
+                        : "(unnamed)");
   }
   return endpoint;
 }
@@ -75,7 +75,7 @@ Endpoint Endpoint::FromSockaddr(const sockaddr* address, socklen_t length) {
 Endpoint Endpoint::Unix(std::string_view path) {
   TLSPOST_REQUIRE(!path.empty());
   Endpoint endpoint;
-  endpoint.unix_path_ = std::string(path);
+  endpoint.unix_path_ = std::make_shared<const std::string>(path);
   return endpoint;
 }
 
@@ -123,7 +123,7 @@ std::string Endpoint::Address() const {
 }
 
 std::string Endpoint::ToString() const {
-  if (is_unix()) return std::string(kUnixPrefix) + unix_path_;
+  if (is_unix()) return std::string(kUnixPrefix) + *unix_path_;
   const std::string address = Address();
   const bool brackets = address.find(':') != std::string::npos;
   if (brackets) return absl::StrFormat("[%s]:%d", address, port());
@@ -143,8 +143,8 @@ socklen_t Endpoint::ToSockaddr(sockaddr_storage& storage) const {
       auto* local = reinterpret_cast<sockaddr_un*>(&storage);
       local->sun_family = AF_UNIX;
       const size_t length =
-          std::min(unix_path_.size(), sizeof(local->sun_path) - 1);
-      std::memcpy(local->sun_path, unix_path_.data(), length);
+          std::min(unix_path_->size(), sizeof(local->sun_path) - 1);
+      std::memcpy(local->sun_path, unix_path_->data(), length);
       return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length +
                                     1);
     }

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,7 +32,7 @@ class Endpoint {
 
   int family() const;
   bool is_ipv6() const { return family() == AF_INET6; }
-  bool is_unix() const { return !unix_path_.empty(); }
+  bool is_unix() const { return unix_path_ != nullptr; }
   // In host byte order; 0 for a Unix socket.
   uint16_t port() const;
 
@@ -54,7 +55,8 @@ class Endpoint {
     sockaddr_in v4;
     sockaddr_in6 v6;
   } ip_ = {};
-  std::string unix_path_;
+  // Never empty. Shared, and null for most: each connection has an endpoint.
+  std::shared_ptr<const std::string> unix_path_;
 };
 
 // Addresses of "HOST:PORT", "[IPV6]:PORT", ":PORT" (all addresses) or

@@ -111,7 +111,7 @@ Chunk Stream::TakeFirst() {
   Chunk chunk = std::move(inbox_.front());
   inbox_.erase(inbox_.begin());
   if (inbox_.empty()) GiveUp(inbox_);
-  inbox_octets_ -= chunk.size();
+  inbox_octets_ -= static_cast<uint32_t>(chunk.size());
   return chunk;
 }
 
@@ -123,7 +123,7 @@ Chunk Stream::TakeReceived() {
 void Stream::PutBack(Chunk chunk) {
   TLSPOST_REQUIRE(reader_ == nullptr);
   if (closed_ || chunk.empty()) return;
-  inbox_octets_ += chunk.size();
+  inbox_octets_ += static_cast<uint32_t>(chunk.size());
   if (inbox_.capacity() == 0) Prepare(inbox_);
   inbox_.insert(inbox_.begin(), std::move(chunk));
   if (InboxIsFull()) SetWantsInput(false);
@@ -145,7 +145,7 @@ void Stream::Deliver(Chunk chunk) {
     CompleteRead(std::move(chunk));
     return;
   }
-  inbox_octets_ += chunk.size();
+  inbox_octets_ += static_cast<uint32_t>(chunk.size());
   if (inbox_.empty() || !inbox_.back().Append(chunk.view())) {
     if (inbox_.capacity() == 0) Prepare(inbox_);
     inbox_.push_back(std::move(chunk));

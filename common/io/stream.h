@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -195,10 +196,10 @@ class Stream {
   const Endpoint peer_;
   std::unique_ptr<Facts> facts_;  // null for who is what the socket says
   std::vector<Chunk> inbox_;  // received, unread; holds no memory when empty
-  size_t inbox_octets_ = 0;
   absl::Status end_reason_;
   ReadOp* reader_ = nullptr;
   WriteOp* writer_ = nullptr;
+  uint32_t inbox_octets_ = 0;  // kMaxInboxMemory at most
   bool ended_ = false;
   bool closed_ = false;
   bool wants_input_ = false;

@@ -47,8 +47,14 @@ class Result(unittest.TestResult):
     def sort(self, names):
         """Puts what failed or was skipped into the order of the names."""
         place = {name: index for index, name in enumerate(names)}
-        self.failed.sort(key=place.get)
-        self.skip_reasons.sort(key=lambda skipped: place[skipped[0]])
+
+        def place_of(name):
+            # A part of a test has the test's name, and more in parentheses.
+            whole = name.partition(" (")[0]
+            return place.get(name, place.get(whole, len(names)))
+
+        self.failed.sort(key=place_of)
+        self.skip_reasons.sort(key=lambda skipped: place_of(skipped[0]))
 
     def startTest(self, test):
         super().startTest(test)
