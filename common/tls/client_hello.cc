@@ -54,7 +54,7 @@ std::string_view ServerName(SSL* ssl) {
 }  // namespace
 
 int OnClientHello(SSL* ssl, int* alert, void*) {
-  TlsWire& wire = *static_cast<TlsWire*>(SSL_get_app_data(ssl));
+  TlsWire& wire = *WireOf(ssl);
   wire.offered_version = NewestOffered(ssl);
   // A second ClientHello (after a HelloRetryRequest) changes no terms.
   if (std::exchange(wire.terms_applied, true)) return SSL_CLIENT_HELLO_SUCCESS;

@@ -11,9 +11,9 @@
 
 namespace tlspost::tls {
 
-// For SSL_CTX_set_client_hello_cb; the SSL's app data must be its TlsWire, the
-// SSL_CTX's its TlsContext. Notes the newest version in the TlsWire and
-// applies the terms of the TlsContext.
+// For SSL_CTX_set_client_hello_cb; the SSL must read from its TlsWire and the
+// SSL_CTX's app data be its TlsContext. Notes the newest version in the TlsWire
+// and applies the terms of the TlsContext.
 int OnClientHello(SSL* ssl, int* alert, void* unused);
 
 }  // namespace tlspost::tls

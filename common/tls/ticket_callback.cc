@@ -17,9 +17,7 @@ namespace tlspost::tls {
 namespace {
 
 // Null when nobody listens.
-TlsTrace* TraceOf(const SSL* ssl) {
-  return static_cast<const TlsWire*>(SSL_get_app_data(ssl))->trace.get();
-}
+TlsTrace* TraceOf(const SSL* ssl) { return WireOf(ssl)->trace.get(); }
 
 // What OpenSSL understands.
 constexpr int kError = -1;

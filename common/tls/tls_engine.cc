@@ -54,7 +54,6 @@ TlsEngine::State& TlsEngine::Begin() {
   state_->ssl.reset(SSL_new(context_->ssl_context()));
   SSL* ssl = state_->ssl.get();
   TLSPOST_CHECK(ssl != nullptr);
-  SSL_set_app_data(ssl, &wire);
   BIO* bio = NewWireBio(context_->library(), &wire).release();
   SSL_set_bio(ssl, bio, bio);  // takes it over, both ways
   if (context_->is_server()) {

@@ -35,7 +35,7 @@ std::string Words(const SSL* ssl, int where, int value) {
 }
 
 void OnInfo(const SSL* ssl, int where, int value) {
-  const TlsWire* wire = static_cast<const TlsWire*>(SSL_get_app_data(ssl));
+  const TlsWire* wire = WireOf(ssl);
   if (wire == nullptr || wire->trace == nullptr) return;
   const std::string words = Words(ssl, where, value);
   if (!words.empty()) wire->trace->State(words);

@@ -22,7 +22,7 @@ class TlsTrace {
   virtual void Wire(bool sent, std::string_view ciphertext) = 0;
 };
 
-// For common/tls only: lets `ssl`, whose app data is its TlsWire, tell the
+// For common/tls only: lets `ssl`, which reads from its TlsWire, tell the
 // trace of the wire; or ends that.
 void TraceStates(ssl_st* ssl, bool on);
 

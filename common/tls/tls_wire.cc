@@ -101,7 +101,7 @@ void CountControlMessage(TlsWire& wire) {
 void OnMessage(int is_write, int, int content_type, const void* data,
                size_t size, SSL* ssl, void*) {
   constexpr int kRefused = SSL_AD_NO_RENEGOTIATION;
-  TlsWire* wire = static_cast<TlsWire*>(SSL_get_app_data(ssl));
+  TlsWire* wire = WireOf(ssl);
   if (wire == nullptr) return;
   const uint8_t* octets = static_cast<const uint8_t*>(data);
   const bool alert = content_type == SSL3_RT_ALERT && size > 1 &&
@@ -124,6 +124,11 @@ BioHandle NewWireBio(OSSL_LIB_CTX* library, TlsWire* wire) {
   TLSPOST_CHECK(bio != nullptr);
   BIO_set_data(bio.get(), wire);
   return bio;
+}
+
+TlsWire* WireOf(const SSL* ssl) {
+  BIO* bio = SSL_get_rbio(ssl);
+  return bio == nullptr ? nullptr : static_cast<TlsWire*>(BIO_get_data(bio));
 }
 
 void WatchWire(SSL_CTX* context) {

@@ -19,7 +19,7 @@
 
 namespace tlspost::tls {
 
-// Lives as long as the SSL; its address is the BIO's and the SSL's data.
+// Lives as long as the SSL; its address is the BIO's data.
 struct TlsWire {
   std::string_view* input = nullptr;  // the engine's; shrinks as it is read
   std::string output;                 // ciphertext the owner has not taken
@@ -59,8 +59,12 @@ inline constexpr size_t kWireOutputLimit = size_t{80} << 10;
 // A BIO whose data is `wire`.
 BioHandle NewWireBio(OSSL_LIB_CTX* library, TlsWire* wire);
 
-// Lets the SSLs of `context` note in their TlsWire what goes by. Their app
-// data must be a TlsWire.
+// That of the BIO that `ssl` reads from, which must be one of these; null: it
+// has none yet. (Data of the SSL's own would be 100 octets in each.)
+TlsWire* WireOf(const SSL* ssl);
+
+// Lets the SSLs of `context` note in their TlsWire what goes by. What they read
+// from must be a BIO of NewWireBio.
 void WatchWire(SSL_CTX* context);
 
 }  // namespace tlspost::tls
