@@ -8,7 +8,7 @@ smtp::ClientIdentity IdentityOf(const ClientChannel& client,
                                 const ClientState& state) {
   smtp::ClientIdentity identity;
   const io::Stream& transport = client.stream().transport();
-  const io::Endpoint local = transport.local();
+  const io::Endpoint& local = transport.local();
   identity.address = transport.peer().Address();
   identity.port = transport.peer().port();
   const io::PeerName* name = transport.peer_name();

@@ -4,6 +4,7 @@
 
 #include <spdlog/async.h>
 #include <spdlog/async_logger.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -25,8 +26,9 @@ std::string PatternFor(const LogOptions& options) {
   // The others put their own name and time in front of it.
   const bool is_stream = !options.file.empty() || options.to == LogTo::kStderr;
   if (!is_stream) return "%v";
+  // Not spdlog's %P, which asks the kernel for each line.
   return "%b %d %H:%M:%S " + options.hostname + " " + options.syslog_name +
-         "/smtpd[%P]: %v";
+         "/smtpd[" + std::to_string(getpid()) + "]: %v";
 }
 
 // A shorter queue might be full before kGather is over.

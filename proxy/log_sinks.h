@@ -55,7 +55,7 @@ class FileSink final : public spdlog::sinks::base_sink<std::mutex>,
                        public ReopenedSink {
  public:
   // How long a line may wait behind one that was just written.
-  static constexpr std::chrono::milliseconds kGather{2};
+  static constexpr std::chrono::milliseconds kGather{10};
   // More is never kept back.
   static constexpr size_t kMostGathered = 64 << 10;
 

@@ -169,9 +169,14 @@ size_t Stream::DiscardInput() {
   return std::exchange(inbox_octets_, 0);
 }
 
-Stream::Facts& Stream::NeedFacts() {
+Stream::Facts& Stream::NeedFacts() const {
   if (facts_ == nullptr) facts_ = std::make_unique<Facts>();
   return *facts_;
+}
+
+const Endpoint& Stream::local() const {
+  if (!HasEnds()) NeedFacts().ends.reset(new Ends{peer_, SocketLocal()});
+  return facts_->ends->local;
 }
 
 void Stream::SetEnds(Endpoint peer, Endpoint local) {

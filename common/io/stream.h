@@ -128,9 +128,8 @@ class Stream {
   const Endpoint& peer() const {
     return HasEnds() ? facts_->ends->peer : peer_;
   }
-  Endpoint local() const {
-    return HasEnds() ? facts_->ends->local : SocketLocal();
-  }
+  // The socket is asked once.
+  const Endpoint& local() const;
   // A proxy in front of us has told whose connection it passes on.
   void SetEnds(Endpoint peer, Endpoint local);
 
@@ -183,7 +182,7 @@ class Stream {
   };
 
   bool HasEnds() const { return facts_ != nullptr && facts_->ends != nullptr; }
-  Facts& NeedFacts();
+  Facts& NeedFacts() const;
   void StartRead(ReadOp& op);
   void CancelRead(absl::Status reason);
   void CompleteRead(absl::StatusOr<Chunk> result);
@@ -194,7 +193,8 @@ class Stream {
 
   Loop& loop_;
   const Endpoint peer_;
-  std::unique_ptr<Facts> facts_;  // null for who is what the socket says
+  // Null for who is what the socket says, and whose own end nobody needed yet.
+  mutable std::unique_ptr<Facts> facts_;
   std::vector<Chunk> inbox_;  // received, unread; holds no memory when empty
   absl::Status end_reason_;
   ReadOp* reader_ = nullptr;
