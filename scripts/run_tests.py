@@ -3,8 +3,9 @@
 Stages, in order: lint; machine (what is shipped beside the program, as far as
 reading tells; scripts/test-machine builds and runs it); clang++ with
 AddressSanitizer and UndefinedBehaviorSanitizer (unit and simulation tests);
-fuzz (a minute of libFuzzer); g++, as it is shipped (the same tests); end to
-end, with clang's sanitized binary. Builds are made one after the other, and
+fuzz (a minute of libFuzzer); g++, as it is shipped (the same tests);
+instructions (what each kind of work takes in that build, against the table);
+end to end, with clang's sanitized binary. Builds are made one after the other, and
 tests run beside the next build, which gives way to them; the end-to-end tests
 begin as soon as there is a binary. What tests printed is shown at the end, in
 the order of the stages. A stage whose build failed is counted as one failure and
@@ -202,6 +203,12 @@ def gcc(result, _beside):
     return UnitTests("gcc") if build("gcc", result) else None
 
 
+def instructions(_result, _beside):
+    # Of the build that users get.
+    return Counted([sys.executable, "bench/instructions/check.py", "--binary",
+                    "build/gcc/bench/tlspost-cells"])
+
+
 def fuzz(_result, _beside):
     # Beside the next build: one core of it is enough.
     return Counted(["nice", "-n", "10", "tests/fuzz/run", "--seconds=60",
@@ -213,7 +220,7 @@ def end_to_end(_result, beside):
 
 
 STAGES = {"lint": lint, "machine": machine, "clang": clang, "fuzz": fuzz,
-          "gcc": gcc, "e2e": end_to_end}
+          "gcc": gcc, "instructions": instructions, "e2e": end_to_end}
 
 
 def print_summary(results, left_out):

@@ -158,8 +158,11 @@ def judged(counts, ours):
 
 
 def findings(table, counts, here):
-    """(faults, remarks), one line each."""
-    faults, remarks = [], []
+    """(faults, remarks, kinds of work that are wrong, whether any was judged).
+
+    The first two have a line each.
+    """
+    faults, remarks, wrong = [], [], 0
     known = table["toolchain"]
     checks = []
     if known["compiler"] == here["compiler"] and known["libc"] == here["libc"]:
@@ -171,8 +174,10 @@ def findings(table, counts, here):
     else:
         remarks.append("another OpenSSL: its instructions are not judged")
     for name, got in counts.items():
+        known_faults = len(faults)
         if name not in table["cells"]:
             faults.append("%s is not in the table" % name)
+            wrong += 1
             continue
         for ours, whose in checks:
             was = judged(table["cells"][name], ours)
@@ -185,7 +190,8 @@ def findings(table, counts, here):
                 faults.append(line)
             else:
                 remarks.append(line + "; update the table to keep the gain")
-    return faults, remarks
+        wrong += len(faults) > known_faults
+    return faults, remarks, wrong, bool(checks)
 
 
 def show(counts, table):
@@ -262,13 +268,15 @@ def main():
         update(counts, table, here, options.reason, listed)
         print("table.json and bench/README.md are written")
         return 0
-    faults, remarks = findings(table, counts, here)
+    faults, remarks, wrong, judges = findings(table, counts, here)
     for line in remarks:
-        print("note: " + line)
+        print(("note: " if judges else "skipped: ") + line)
     for line in faults:
         print("FAULT: " + line)
     if faults:
         print("explain it with --update --reason=..., or make it faster")
+    print("%d passed, %d failed, %d skipped" % (
+        len(counts) - wrong if judges else 0, wrong, 0 if judges else len(counts)))
     return 1 if faults else 0
 
 

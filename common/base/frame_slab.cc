@@ -21,10 +21,9 @@ namespace tlspost {
 namespace {
 
 // Small steps, since an idle session is three frames: what is rounded up is
-// lost for each of them. And steps that the C library does not round up again:
-// its blocks are multiples of 16 octets, 8 of them its own.
-constexpr size_t kClassBytes = 16;
-constexpr size_t kHeapHeaderBytes = 8;
+// lost for each of them. Frames are multiples of 8 octets, and the C library
+// loses nothing more with those that are no multiples of 16.
+constexpr size_t kClassBytes = 8;
 // Frames above 4 KiB are against the coroutine rules (no arrays in a frame);
 // they work, but come from the heap each time.
 constexpr size_t kClasses = 4096 / kClassBytes;
@@ -50,14 +49,11 @@ struct Slab {
 
 thread_local Slab slab;
 
-constexpr size_t ClassOf(size_t size) {
-  return (size + kHeapHeaderBytes - 1) / kClassBytes;
-}
+constexpr size_t ClassOf(size_t size) { return (size - 1) / kClassBytes; }
 constexpr size_t BytesOf(size_t size_class) {
-  return (size_class + 1) * kClassBytes - kHeapHeaderBytes;
+  return (size_class + 1) * kClassBytes;
 }
 static_assert(BytesOf(0) >= sizeof(FreeBlock));
-static_assert(BytesOf(ClassOf(248)) == 248 && BytesOf(ClassOf(249)) == 264);
 
 }  // namespace
 
