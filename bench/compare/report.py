@@ -140,9 +140,9 @@ def _memory(results):
         row = [name]
         for count in counts:
             known = count in uses
-            row.append("%.1f" % (uses[count]["bytes"] / 1000) if known else "–")
+            row.append("%.1f" % (uses[count]["bytes"] / 1024) if known else "–")
         plain = results["memory_plaintext"].get(name)
-        row.append("%.2f" % (plain[1]["bytes"] / 1000) if plain else "–")
+        row.append("%.2f" % (plain[1]["bytes"] / 1024) if plain else "–")
         last = points[-1][1] if points else None
         row.append("%.2f" % last["descriptors"] if last else "–")
         row.append("%.2f" % last["backend"] if last else "–")
@@ -150,7 +150,7 @@ def _memory(results):
     head = ["connections"] + ["%d" % count for count in counts]
     head += ["before STARTTLS", "descriptors each", "backend connections each"]
     return (
-        "\n### Memory of an idle TLS connection after EHLO, KB (PSS)\n\n"
+        "\n### Memory of an idle TLS connection after EHLO, KiB (PSS)\n\n"
         + _table(head, rows)
     )
 

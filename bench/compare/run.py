@@ -365,8 +365,10 @@ class Comparison:
         """
         points = []
         for wished in self.plan.idle:
-            connections = min(wished, servers.most_connections())
-            if connections > kind.most_idle:
+            connections = min(
+                wished, servers.most_connections(), kind.most_idle
+            )
+            if points and points[-1][0] == connections:
                 break
             points.append((connections, self.idle_use(kind, certificate, connections)))
             _say("memory: %s, %d connections" % (kind.name, connections))
