@@ -226,9 +226,10 @@ class Comparison:
             server.close()
         self.running = []
 
-    def start_load(self, server, options):
+    def start_load(self, server, options, gives_way=False):
         return subprocess.Popen(
-            [
+            (["nice", "-n", "10"] if gives_way else [])
+            + [
                 servers.tool("tlspost-load"),
                 "--server=127.0.0.1:%d" % server.port,
                 "--tls=" + server.tls,
@@ -260,6 +261,9 @@ class Comparison:
             beside = self.start_load(
                 server,
                 list(cell.beside) + ["--duration=%dms" % (1000 * (whole + 0.5))],
+                # The latency that is measured shall be the server's, and not
+                # that of its clients among each other.
+                gives_way=True,
             )
         options = list(cell.options)
         if settling > 0:
