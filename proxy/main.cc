@@ -31,9 +31,10 @@ namespace tlspost {
 namespace {
 
 int Fail(const absl::Status& status) {
-  const std::string_view message = MessageOf(status);
-  std::fprintf(stderr, "tlspost: %.*s\n", static_cast<int>(message.size()),
-               message.data());
+  const std::string line = "tlspost: " + std::string(MessageOf(status)) + "\n";
+  // In one write: newer C libraries cut what is formatted into pieces, and the
+  // log, which may go the same way, would come between them.
+  std::fwrite(line.data(), 1, line.size(), stderr);
   return 1;
 }
 

@@ -253,6 +253,8 @@ def main():
     options = parser.parse_args()
     if options.update and not options.reason:
         parser.error("--update needs a --reason")
+    # As callgrind names it.
+    options.binary = os.path.abspath(options.binary)
     listed = cells(options.binary)
     with tempfile.TemporaryDirectory(prefix="tlspost-instructions-") as folder:
         if options.clients:
