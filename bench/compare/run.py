@@ -390,7 +390,7 @@ class Comparison:
         server = kind(self.folder, certificate, self.sink)
         tls = "none" if plaintext else server.tls
         try:
-            warm_up = min(self.plan.warm_up, kind.most_idle)
+            warm_up = self.plan.warm_up if kind.warms_up else 1
             self.load(
                 server,
                 ["--messages=0", "--sessions=%d" % warm_up, "--clients=1"],

@@ -152,6 +152,8 @@ class Server:
     name = None
     tls = "starttls"
     most_idle = 100000  # connections that it can be asked to hold
+    # 1,500 sessions one after another take it seconds, and not minutes.
+    warms_up = True
     plaintext = True  # it serves a client that has not said STARTTLS
 
     def __init__(self, folder, certificate, sink):
@@ -318,6 +320,7 @@ mail {{
 
 class Nginx(Server):
     name = "nginx mail"
+    warms_up = False
 
     @classmethod
     def tree(cls):
@@ -449,6 +452,8 @@ class Stunnel(Server):
     name = "stunnel"
     # It answers EHLO itself, and whatever follows must be STARTTLS.
     plaintext = False
+    most_idle = 1000  # a thread for each
+    warms_up = False
 
     @classmethod
     def tree(cls):
@@ -546,6 +551,7 @@ class PostfixFilter(Server):
 
     name = "Postfix proxy filter"
     most_idle = _POSTFIX_PROCESSES
+    warms_up = False
 
     def command(self):
         self.instance = _FilterInstance(self)
