@@ -345,7 +345,12 @@ class Comparison:
                     "%s-%d" % (_SCALE, clients),
                     "stream of 4 KiB messages",
                     "message",
-                    ["--messages=1000000", "--clients=%d" % clients],
+                    [
+                        "--messages=1000000",
+                        "--clients=%d" % clients,
+                        # So many handshakes at once would be refused.
+                        "--ramp=%dms" % (1000 * clients / _OPENED_PER_SECOND),
+                    ],
                 )
                 for number in range(rounds):
                     for server in both:
