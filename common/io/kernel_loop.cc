@@ -73,6 +73,7 @@ void KernelLoop::Run() {
     HandleEvents();
     wheel().Advance(Now());
     RunReady();
+    if (has_deferred()) HandOver();
     RunDeferred(MonotonicNow);
     EndTurn();
   }

@@ -44,7 +44,11 @@ class KernelLoop : public Loop {
   // Deals with what has happened. Runs no coroutine: ops complete through the
   // ready list.
   virtual void HandleEvents() = 0;
-  // Behind the deadlines and the ready list.
+  // Hands over what is to be done and does not wait: behind the deadlines and
+  // the ready list when there is deferred work. What was answered in this turn
+  // would otherwise leave only after it.
+  virtual void HandOver() {}
+  // Last.
   virtual void EndTurn() {}
 
   // Whether there is something for HandleEvents that the kernel does not know.

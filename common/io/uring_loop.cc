@@ -183,6 +183,10 @@ void UringLoop::Wait(std::optional<Duration> most) {
   io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
 }
 
+void UringLoop::HandOver() {
+  if (io_uring_sq_ready(&ring_) > 0) io_uring_submit(&ring_);
+}
+
 void UringLoop::HandleEvents() {
   io_uring_cqe* entries[kBatch];
   while (true) {

@@ -61,6 +61,7 @@ class UringLoop final : public KernelLoop {
 
   void Wait(std::optional<Duration> most) override;
   void HandleEvents() override;
+  void HandOver() override;
   // Receives again for those who had no buffer.
   void EndTurn() override;
   // Makes the ring the calling thread's, for good.

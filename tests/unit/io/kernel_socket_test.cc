@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
@@ -125,6 +126,41 @@ Task<void> WriteToWhoHasRefused(SocketTest& test, int fd) {
 
 TEST_P(SocketTest, WhatWasSaidBeforeAResetIsThereWhenTheWriteFails) {
   Play(loop(), WriteToWhoHasRefused(*this, ConnectPlainly()));
+}
+
+// Looks, in its turn, at what has reached `fd`.
+class LookOnce final : public Runnable {
+ public:
+  explicit LookOnce(int fd) : fd_(fd) {}
+  void Run() override {
+    char octets[16];
+    const ssize_t got = recv(fd_, octets, sizeof(octets), MSG_DONTWAIT);
+    seen_.assign(octets, static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  }
+  const std::string& seen() const { return seen_; }
+
+ private:
+  const int fd_;
+  std::string seen_;
+};
+
+Task<void> WriteBeforeDeferredWork(SocketTest& test, int fd) {
+  auto server = co_await test.listener().Accept();
+  CO_ASSERT_OK(server);
+  LookOnce look(fd);
+  test.loop().Defer(look);
+  const absl::Status sent = co_await (*server)->Write("reply", kNever);
+  EXPECT_TRUE(sent.ok()) << sent;
+  const Time pause = test.In(1ms);
+  co_await SleepOp(test.loop(), pause);
+  EXPECT_EQ(look.seen(), "reply") << "it lay there during the deferred work";
+}
+
+// Handshakes of others take milliseconds: no reply waits behind them.
+TEST_P(SocketTest, WhatIsWrittenLeavesBeforeDeferredWorkBegins) {
+  const int fd = ConnectPlainly();
+  Play(loop(), WriteBeforeDeferredWork(*this, fd));
+  close(fd);
 }
 
 Task<void> CloseWhatLivesOn(SocketTest& test) {
