@@ -208,7 +208,7 @@ def render(results, folder, prefix):
             ["work"] + peers + ["goal"],
             [_ratio_row(cell, names, modes) for cell in timed],
         )
-    text += "\n### Latency, p50 / p99 in ms, of the last round\n\n"
+    text += "\n### Latency, p50 / p99 in ms, of the round with the median p99\n\n"
     text += _table(
         ["work"] + titles, [_latency_row(cell, names) for cell in cells]
     )

@@ -5,12 +5,13 @@ time, and are loaded one after the other in rounds; what else the machine does
 meanwhile hits them alike. The figure is the processor time of the server per
 operation, median over the rounds.
 
-    scripts/bench            some fifteen minutes
+    scripts/bench            some twenty-five minutes
     scripts/bench --quick    within two minutes: less to be trusted
     scripts/bench --publish  writes the report into bench/README.md as well
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -188,7 +189,7 @@ FULL = Plan(
     # More than a ring of receive buffers has, so that each has been used.
     warm_up=1500,
     scale={10: 3, 100: 3, 1000: 3, 10000: 1},
-    limit=600,
+    limit=900,
 )
 
 
@@ -203,7 +204,7 @@ class Comparison:
         self.sink = servers.Sink()
         self.running = []
         self.samples = {}  # {cell: {server: [microseconds per unit]}}
-        self.latency = {}  # {cell: {server: results of the last round}}
+        self.latency = {}  # {cell: {server: [times of its phase, by round]}}
         self.backend = {}  # {cell: {server: backend connections per message}}
         self.errors = []
         self.scale = {}  # see measure_scale()
@@ -253,7 +254,6 @@ class Comparison:
         handshakes are in no figure but their own; how much was done meanwhile
         is asked of the sink, which knows, except for sessions.
         """
-        accounted = server.process.account
         settling = cell.settling()
         whole = settling + self.plan.seconds
         beside = None
@@ -273,16 +273,8 @@ class Comparison:
         options.append("--duration=%dms" % (1000 * (whole + spare)))
         begin = self.sink.counts()
         running = self.start_load(server, options)
-        time.sleep(settling)
-        before, taken = accounted.processor_us(), self.sink.counts()["messages"]
-        if settling > 0:
-            time.sleep(self.plan.seconds)
-            used = accounted.processor_us() - before
-            taken = self.sink.counts()["messages"] - taken
-            results = _finish(running)
-        else:
-            results = _finish(running)
-            used = accounted.processor_us() - before
+        with _ended_on_failure(beside):
+            results, used, taken = self._between(running, server, settling)
         end = self.sink.counts()
         if beside is not None:
             self.note_errors(cell, server, _finish(beside))
@@ -296,7 +288,24 @@ class Comparison:
             self.backend.setdefault(cell.name, {})[server.name] = (
                 end["connections"] - begin["connections"]
             ) / (end["messages"] - begin["messages"])
-        self.latency.setdefault(cell.name, {})[server.name] = results
+        times = results["phases"].get(cell.phase)
+        if times:
+            self.latency.setdefault(cell.name, {}).setdefault(
+                server.name, []
+            ).append(times)
+
+    def _between(self, running, server, settling):
+        """The results of a load, and what the server used for how many messages."""
+        accounted = server.process.account
+        time.sleep(settling)
+        before, taken = accounted.processor_us(), self.sink.counts()["messages"]
+        if settling == 0:
+            results = _finish(running)
+            return results, accounted.processor_us() - before, 0
+        time.sleep(self.plan.seconds)
+        used = accounted.processor_us() - before
+        taken = self.sink.counts()["messages"] - taken
+        return _finish(running), used, taken
 
     def note_errors(self, cell, server, results):
         for error in results["errors"]:
@@ -311,19 +320,26 @@ class Comparison:
                 )
             )
 
+    @contextlib.contextmanager
+    def noting_failure(self, server, name):
+        """A load that does not end, or has no result, is one of the errors: what
+        was measured before, and what can be measured after it, counts."""
+        try:
+            yield
+        except _LoadFailed as failure:
+            self.errors.append("%s, %s: %s" % (server.name, name, failure))
+
     def measure_cells(self, cells):
         for number in range(self.plan.rounds):
             if number > 0 and time.monotonic() > self.begin + self.plan.limit:
                 _say("no time for round %d" % (number + 1))
                 break
             for cell in cells:
-                # Latencies are of the last round: one is enough for these.
-                if number > 0 and not cell.unit:
-                    continue
                 for server in self.running:
                     if cell.clients() > server.most_idle:
                         continue
-                    self.measure(cell, server)
+                    with self.noting_failure(server, cell.name):
+                        self.measure(cell, server)
                     _say(
                         "round %d of %d: %s, %s"
                         % (number + 1, self.plan.rounds, cell.name, server.name)
@@ -354,7 +370,8 @@ class Comparison:
                 )
                 for number in range(rounds):
                     for server in both:
-                        self.measure(cell, server)
+                        with self.noting_failure(server, cell.name):
+                            self.measure(cell, server)
                         _say(
                             "scale: %d clients, %s, round %d of %d"
                             % (clients, server.name, number + 1, rounds)
@@ -482,12 +499,39 @@ def _measure_floors():
     return found
 
 
+class _LoadFailed(Exception):
+    """A tlspost-load without results."""
+
+
 def _finish(running):
     """What this tlspost-load has found out."""
-    out, error = running.communicate(timeout=300)
+    try:
+        out, error = running.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.communicate()
+        raise _LoadFailed("tlspost-load did not end within 300 s") from None
     if not out:
-        raise RuntimeError("tlspost-load: " + error)
+        raise _LoadFailed("tlspost-load: " + error)
     return json.loads(out)
+
+
+@contextlib.contextmanager
+def _ended_on_failure(beside):
+    """Ends the process (or None) when what it runs beside has failed."""
+    try:
+        yield
+    except _LoadFailed:
+        if beside is not None:
+            beside.kill()
+            beside.communicate()
+        raise
+
+
+def _typical(rounds):
+    """The times of the round whose p99 is the median one."""
+    ordered = sorted(rounds, key=lambda times: times["p99_us"])
+    return ordered[len(ordered) // 2]
 
 
 def _say(text):
@@ -543,8 +587,8 @@ def _results(comparison, found, missing, cells, started):
                 },
                 "backend_connections": comparison.backend.get(cell.name, {}),
                 "latency": {
-                    name: results["phases"].get(cell.phase)
-                    for name, results in comparison.latency.get(
+                    name: _typical(rounds)
+                    for name, rounds in comparison.latency.get(
                         cell.name, {}
                     ).items()
                 },
@@ -572,7 +616,8 @@ def _compare(plan, cells, names, extras):
     folder = tempfile.mkdtemp(prefix="tlspost-bench-")
     comparison = Comparison(plan, found, folder)
     try:
-        for kind in ("ecdsa", "rsa"):
+        # The few of RSA first: the limit is for the many.
+        for kind in ("rsa", "ecdsa"):
             chosen = [cell for cell in cells if cell.certificate == kind]
             if not chosen:
                 continue
@@ -587,8 +632,9 @@ def _compare(plan, cells, names, extras):
             comparison.floors = _measure_floors()
             _say("floors: what OpenSSL alone takes")
         if _MEMORY in extras:
-            for server in found:
-                comparison.measure_memory(server, certificate)
+            for kind in found:
+                with comparison.noting_failure(kind, _MEMORY):
+                    comparison.measure_memory(kind, certificate)
         return _results(comparison, found, missing, cells, started)
     finally:
         comparison.close()
