@@ -5,7 +5,7 @@ time, and are loaded one after the other in rounds; what else the machine does
 meanwhile hits them alike. The figure is the processor time of the server per
 operation, median over the rounds.
 
-    scripts/bench            some twenty-five minutes
+    scripts/bench            some thirty minutes
     scripts/bench --quick    within two minutes: less to be trusted
     scripts/bench --publish  writes the report into bench/README.md as well
 """
@@ -183,13 +183,13 @@ QUICK = Plan(
     rounds=2, seconds=0.3, idle=(100,), warm_up=1, scale={}, limit=40
 )
 FULL = Plan(
-    rounds=3,
+    rounds=5,
     seconds=2,
     idle=(1000, 10000),
     # More than a ring of receive buffers has, so that each has been used.
     warm_up=1500,
-    scale={10: 3, 100: 3, 1000: 3, 10000: 1},
-    limit=900,
+    scale={10: 3, 100: 3, 1000: 3, 10000: 3},
+    limit=1500,
 )
 
 
@@ -338,6 +338,8 @@ class Comparison:
                 for server in self.running:
                     if cell.clients() > server.most_idle:
                         continue
+                    if number >= server.enough_rounds:
+                        continue
                     with self.noting_failure(server, cell.name):
                         self.measure(cell, server)
                     _say(
@@ -428,7 +430,7 @@ class Comparison:
             accounted.descriptors(),
             self.sink.counts()["connections"],
         )
-        hold = 2 + connections / _OPENED_PER_SECOND
+        hold = server.opens_within + connections / _OPENED_PER_SECOND
         load = self.start_load(
             server,
             [

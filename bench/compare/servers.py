@@ -152,6 +152,10 @@ class Server:
     name = None
     tls = "starttls"
     most_idle = 100000  # connections that it can be asked to hold
+    opens_within = 2  # seconds that one of them may take
+    # Of a server that takes several times what the others do: it need not be
+    # known as well.
+    enough_rounds = 1000
     # 1,500 sessions one after another take it seconds, and not minutes.
     warms_up = True
     plaintext = True  # it serves a client that has not said STARTTLS
@@ -454,6 +458,8 @@ class Stunnel(Server):
     plaintext = False
     most_idle = 1000  # a thread for each
     warms_up = False
+    opens_within = 10
+    enough_rounds = 2
 
     @classmethod
     def tree(cls):
@@ -551,6 +557,8 @@ class PostfixFilter(Server):
 
     name = "Postfix proxy filter"
     most_idle = _POSTFIX_PROCESSES
+    opens_within = 10
+    enough_rounds = 2
     warms_up = False
 
     def command(self):

@@ -82,6 +82,14 @@ LOOP_TEST(StreamTest, EchoesAndKnowsItsEnds) {
   co_await beside.Drained(kNever);
 }
 
+// Each message names its connection's ends: no system call for each.
+LOOP_TEST(StreamTest, ItsOwnEndIsAskedForOnce) {
+  auto pair = co_await Connect(test.listener());
+  CO_ASSERT_TRUE(pair.server != nullptr);
+  const Endpoint* first = &pair.server->local();
+  EXPECT_EQ(&pair.server->local(), first) << "made anew";
+}
+
 LOOP_TEST(StreamTest, AProxyInFrontGivesItOtherEnds) {
   auto pair = co_await Connect(test.listener());
   const Endpoint peer = *Endpoint::FromIp("192.0.2.1", 40000);

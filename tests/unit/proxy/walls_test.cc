@@ -36,6 +36,7 @@
 #include "proxy/walls/identity.h"
 #include "proxy/walls/landlock.h"
 #include "proxy/walls/syscall_filter.h"
+#include "tests/unit/proxy/read_all.h"
 #include "tests/unit/tls/temporary_folder.h"
 
 namespace tlspost {
@@ -57,13 +58,7 @@ std::string InChild(const std::function<std::string()>& broken) {
     _exit(0);
   }
   close(ends[1]);
-  std::string text;
-  char part[512];
-  ssize_t got = 0;
-  while ((got = read(ends[0], part, sizeof(part))) > 0) {
-    text.append(part, static_cast<size_t>(got));
-  }
-  close(ends[0]);
+  std::string text = ReadAll(ends[0]);
   int status = 0;
   waitpid(child, &status, 0);
   if (status != 0) text += " (wait status " + std::to_string(status) + ")";
@@ -320,87 +315,6 @@ TEST(Landlock, TheSystemsFilesMayBeLinksToElsewhere) {
   });
   if (answer == "no mounts") GTEST_SKIP() << "needs a mount namespace";
   EXPECT_EQ(answer, "");
-}
-
-// --- the keeper -------------------------------------------------------------
-
-std::string ReadAll(int fd) {
-  std::string text;
-  char part[512];
-  ssize_t got = 0;
-  while ((got = read(fd, part, sizeof(part))) > 0) {
-    text.append(part, static_cast<size_t>(got));
-  }
-  close(fd);
-  return text;
-}
-
-TEST(FileKeeper, OpensWhatItMayAndNothingElse) {
-  const tls::TemporaryFolder folder;
-  const std::string key = folder.Write("key.pem", "secret");
-  const std::string other = folder.Write("other.pem", "not yours");
-  const std::string log = folder.Path("mail.log");
-  auto keeper = FileKeeper::Start(
-      [&](const std::string& path, FileUse use) {
-        return path == (use == FileUse::kRead ? key : log);
-      },
-      [] {});
-  ASSERT_TRUE(keeper.ok()) << MessageOf(keeper.status());
-  int error = 0;
-  const int fd = (*keeper)->Open(key, FileUse::kRead, error);
-  ASSERT_GE(fd, 0) << strerror(error);
-  EXPECT_EQ(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
-  EXPECT_EQ(ReadAll(fd), "secret");
-  EXPECT_EQ((*keeper)->Open(other, FileUse::kRead, error), -1);
-  EXPECT_EQ(error, EACCES);
-  EXPECT_EQ((*keeper)->Open(key, FileUse::kAppend, error), -1);
-  EXPECT_EQ(error, EACCES);
-  const int appended = (*keeper)->Open(log, FileUse::kAppend, error);
-  ASSERT_GE(appended, 0) << strerror(error);
-  EXPECT_EQ(write(appended, "line\n", 5), 5);
-  close(appended);
-  struct stat facts = {};
-  EXPECT_EQ((*keeper)->Stat(key, facts), 0);
-  EXPECT_EQ(facts.st_size, 6);
-  EXPECT_EQ((*keeper)->Stat(other, facts), EACCES);
-}
-
-TEST(FileKeeper, SaysWhatIsWrongWithAFile) {
-  const tls::TemporaryFolder folder;
-  auto keeper = FileKeeper::Start(
-      [](const std::string&, FileUse) { return true; }, [] {});
-  ASSERT_TRUE(keeper.ok());
-  int error = 0;
-  EXPECT_EQ((*keeper)->Open(folder.Path("none"), FileUse::kRead, error), -1);
-  EXPECT_EQ(error, ENOENT);
-  EXPECT_EQ((*keeper)->Open(std::string(5000, 'a'), FileUse::kRead, error), -1);
-  EXPECT_EQ(error, ENAMETOOLONG);
-  EXPECT_EQ((*keeper)->Open("", FileUse::kRead, error), -1);
-  EXPECT_NE(error, 0);
-}
-
-TEST(FileKeeper, ServesManyThreads) {
-  const tls::TemporaryFolder folder;
-  std::vector<std::string> files;
-  for (int i = 0; i < 4; ++i) {
-    files.push_back(folder.Write(std::to_string(i), std::to_string(i)));
-  }
-  auto keeper = FileKeeper::Start(
-      [](const std::string&, FileUse) { return true; }, [] {});
-  ASSERT_TRUE(keeper.ok());
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&, i] {
-      for (int n = 0; n < 200; ++n) {
-        int error = 0;
-        const int fd = (*keeper)->Open(files[static_cast<size_t>(i)],
-                                       FileUse::kRead, error);
-        ASSERT_GE(fd, 0) << strerror(error);
-        ASSERT_EQ(ReadAll(fd), std::to_string(i));
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
 }
 
 // --- all of it --------------------------------------------------------------
