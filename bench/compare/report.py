@@ -45,33 +45,40 @@ def _cell_row(cell, names):
     return row
 
 
-def _ratio_row(cell, names, modes):
-    """tlspost's time over each peer's, by the way the peer begins TLS.
+def _share(cell, name, names, modes):
+    """tlspost's time over that of `name`, begun the way it begins TLS; or None.
 
     The median of what the rounds came to, each by itself: what disturbs one
     round disturbs both in it.
     """
+    ours = next(
+        (
+            cell["servers"].get(each)
+            for each in names
+            if each.startswith(_OURS) and modes[each] == modes[name]
+        ),
+        None,
+    )
+    theirs = cell["servers"].get(name)
+    if ours is None or theirs is None:
+        return None
+    return statistics.median(
+        our / their for our, their in zip(ours["values"], theirs["values"])
+    )
+
+
+def _ratio_row(cell, names, modes):
     row = [cell["title"]]
     for name in names:
         if name.startswith(_OURS):
             continue
-        ours = next(
-            (
-                cell["servers"].get(each)
-                for each in names
-                if each.startswith(_OURS) and modes[each] == modes[name]
-            ),
-            None,
-        )
-        theirs = cell["servers"].get(name)
-        if ours is None or theirs is None:
-            row.append("–")
-        else:
-            ratios = [
-                our / their for our, their in zip(ours["values"], theirs["values"])
-            ]
-            row.append("%.2f" % statistics.median(ratios))
-    row.append("%.2f of %s" % cell["goal"][::-1] if cell["goal"] else "–")
+        share = _share(cell, name, names, modes)
+        row.append("–" if share is None else "%.2f" % share)
+    if cell["goal"]:
+        peer, goal = cell["goal"]
+        row.append("%.2f of %s" % (goal, peer))
+    else:
+        row.append("–")
     return row
 
 
@@ -191,6 +198,56 @@ def _floors(results, names):
     )
 
 
+# KiB of an idle connection of tlspost, after EHLO in TLS and before STARTTLS.
+_IDLE_GOAL = 15.0
+_PLAINTEXT_GOAL = 1.0
+# With fewer it is what is made once that is seen.
+_ENOUGH_IDLE = 1000
+
+
+def _missed(results, names, modes):
+    """A line for each thing that tlspost set out for and did not reach, as
+    the tables of the report round it."""
+    lines = []
+
+    def judge(what, value, goal, most=True, digits=2):
+        value = round(value, digits)
+        if value > goal if most else value < goal:
+            lines.append(
+                "%s: %.*f, asked %s %.*f"
+                % (what, digits, value, "at most" if most else "at least", digits, goal)
+            )
+
+    ours = [name for name in names if name.startswith(_OURS)]
+    for cell in results["cells"]:
+        if cell["goal"] and cell["goal"][0] in names:
+            peer, goal = cell["goal"]
+            share = _share(cell, peer, names, modes)
+            if share is not None:
+                judge("%s, share of %s's time" % (cell["title"], peer), share, goal)
+        floor = results["floors"].get(cell["name"])
+        for name in ours:
+            times = cell["latency"].get(name)
+            if cell["p99_goal_ms"] and times:
+                what = "%s, p99 in ms, %s" % (cell["title"], name)
+                judge(what, times["p99_us"] / 1e3, cell["p99_goal_ms"])
+            value = cell["servers"].get(name)
+            if cell["floor_goal"] and floor and value:
+                what = "%s, OpenSSL's part of it, %s" % (cell["title"], name)
+                judge(what, floor / value["median"], cell["floor_goal"], most=False)
+    for name in ours:
+        points = results["memory"].get(name)
+        if not points or points[-1][0] < _ENOUGH_IDLE:
+            continue
+        what = "idle TLS connection, KiB, %s" % name
+        judge(what, points[-1][1]["bytes"] / 1024, _IDLE_GOAL, digits=1)
+        plain = results["memory_plaintext"].get(name)
+        if plain:
+            what = "idle connection before STARTTLS, KiB, %s" % name
+            judge(what, plain[1]["bytes"] / 1024, _PLAINTEXT_GOAL)
+    return lines
+
+
 def render(results, folder, prefix):
     """The report as Markdown; its plots are written into folder."""
     names = list(results["versions"])
@@ -208,6 +265,9 @@ def render(results, folder, prefix):
             ["work"] + peers + ["goal"],
             [_ratio_row(cell, names, modes) for cell in timed],
         )
+    missed = _missed(results, names, modes)
+    text += "\n### Goals that were missed\n\n"
+    text += "".join("- %s\n" % line for line in missed) or "None.\n"
     text += "\n### Latency, p50 / p99 in ms, of the round with the median p99\n\n"
     text += _table(
         ["work"] + titles, [_latency_row(cell, names) for cell in cells]

@@ -12,7 +12,6 @@ operation, median over the rounds.
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import os
 import shutil
@@ -28,169 +27,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import report  # noqa: E402
 import servers  # noqa: E402
 import util  # noqa: E402  (from tests/e2e, which servers adds)
+import work  # noqa: E402
 
 _OUTPUT = os.path.join(servers.BUILD, "report")
-
-
-@dataclasses.dataclass
-class Cell:
-    """One kind of work. Its figure is per `unit`, of which `count` are done."""
-
-    name: str
-    title: str
-    unit: str  # empty: no figure but the latency
-    options: list
-    certificate: str = "ecdsa"
-    # Megabytes of a message, if the unit is "MB".
-    message_mb: float = 0
-    # What another load generator does to the same server meanwhile.
-    beside: tuple = ()
-    # Whose latency is shown: a phase of tlspost-load.
-    phase: str = "message"
-    in_quick: bool = True
-    # (peer, share of its time that tlspost may take), as was set out for.
-    goal: tuple = ()
-
-    def clients(self):
-        return max(
-            int(option.partition("=")[2])
-            for option in list(self.options) + list(self.beside)
-            if option.startswith("--clients=")
-        )
-
-    def settling(self):
-        """Seconds until so many clients are connected: in no figure."""
-        if self.unit == "session":
-            return 0
-        return 0.2 + self.clients() / _OPENED_PER_SECOND
-
-    def units(self, results, taken):
-        """How many of its units were done; `taken`: messages at the sink."""
-        if self.unit == "session":
-            return results["sessions"]
-        return taken * (self.message_mb if self.unit == "MB" else 1)
-
-
-CELLS = (
-    Cell(
-        "handshake",
-        "full handshake session, ECDSA P-256",
-        "session",
-        ["--messages=0", "--clients=20"],
-        phase="session",
-        goal=("nginx mail", 0.80),
-    ),
-    Cell(
-        "handshake-rsa",
-        "full handshake session, RSA-2048",
-        "session",
-        ["--messages=0", "--clients=20"],
-        "rsa",
-        phase="session",
-        in_quick=False,
-        goal=("nginx mail", 0.90),
-    ),
-    Cell(
-        "resumed",
-        "resumed session",
-        "session",
-        ["--messages=0", "--clients=20", "--resume"],
-        phase="session",
-        goal=("nginx mail", 0.80),
-    ),
-    Cell(
-        "single",
-        "one 4 KiB message per connection",
-        "message",
-        ["--messages=1", "--clients=20"],
-        goal=("HAProxy", 0.75),
-    ),
-    Cell(
-        "stream",
-        "stream of 4 KiB messages, a command per round trip, 100 connections",
-        "message",
-        ["--messages=1000000", "--clients=100"],
-        goal=("HAProxy", 0.90),
-    ),
-    Cell(
-        "pipelined",
-        "stream of 4 KiB messages, pipelined, 100 connections",
-        "message",
-        ["--messages=1000000", "--clients=100", "--pipelining"],
-        goal=("HAProxy", 0.95),
-    ),
-    Cell(
-        "bulk",
-        "5 MiB messages, 4 connections",
-        "MB",
-        ["--messages=1000000", "--clients=4", "--size=5M"],
-        message_mb=5 * 1.048576,
-        goal=("HAProxy", 0.85),
-    ),
-    Cell(
-        "stream-1000",
-        "stream of 4 KiB messages, a command per round trip, 1,000 connections",
-        "message",
-        ["--messages=1000000", "--clients=1000"],
-        in_quick=False,
-        goal=("HAProxy", 0.90),
-    ),
-    Cell(
-        "noop",
-        "NOOP of 20 live sessions while clients do nothing but handshakes, "
-        "ECDSA P-256",
-        "",
-        ["--messages=0", "--noops=1000000", "--pause=5ms", "--clients=20"],
-        beside=("--messages=0", "--clients=100"),
-        phase="noop",
-    ),
-    Cell(
-        "noop-rsa",
-        "NOOP of 20 live sessions while clients do nothing but handshakes, "
-        "RSA-2048",
-        "",
-        ["--messages=0", "--noops=1000000", "--pause=5ms", "--clients=20"],
-        "rsa",
-        beside=("--messages=0", "--clients=100"),
-        in_quick=False,
-        phase="noop",
-    ),
-)
-
-
-@dataclasses.dataclass
-class Plan:
-    """How much is measured."""
-
-    rounds: int
-    seconds: float
-    idle: tuple  # numbers of idle connections
-    warm_up: int  # sessions before these are opened
-    scale: dict  # {number of clients that send: rounds}
-    limit: float  # seconds, after which no further round is begun
-
-
-# Not among CELLS: an amount that is held, not work that is done; and work of
-# tlspost alone.
-_MEMORY = "memory"
-_SCALE = "scale"
-_FLOOR = "floor"
-# So many clients open their connections in a second: idle ones exactly so,
-# those that send at the least.
-_OPENED_PER_SECOND = 400
-
-QUICK = Plan(
-    rounds=2, seconds=0.3, idle=(100,), warm_up=1, scale={}, limit=40
-)
-FULL = Plan(
-    rounds=5,
-    seconds=2,
-    idle=(1000, 10000),
-    # More than a ring of receive buffers has, so that each has been used.
-    warm_up=1500,
-    scale={10: 3, 100: 3, 1000: 3, 10000: 3},
-    limit=1500,
-)
 
 
 class Comparison:
@@ -359,15 +198,15 @@ class Comparison:
                 both.append(kind(self.folder, certificate, self.sink))
             for wished, rounds in self.plan.scale.items():
                 clients = min(wished, servers.most_connections())
-                cell = Cell(
-                    "%s-%d" % (_SCALE, clients),
+                cell = work.Cell(
+                    "%s-%d" % (work.SCALE, clients),
                     "stream of 4 KiB messages",
                     "message",
                     [
                         "--messages=1000000",
                         "--clients=%d" % clients,
                         # So many handshakes at once would be refused.
-                        "--ramp=%dms" % (1000 * clients / _OPENED_PER_SECOND),
+                        "--ramp=%dms" % (1000 * clients / work.OPENED_PER_SECOND),
                     ],
                 )
                 for number in range(rounds):
@@ -430,7 +269,7 @@ class Comparison:
             accounted.descriptors(),
             self.sink.counts()["connections"],
         )
-        hold = server.opens_within + connections / _OPENED_PER_SECOND
+        hold = server.opens_within + connections / work.OPENED_PER_SECOND
         load = self.start_load(
             server,
             [
@@ -438,7 +277,7 @@ class Comparison:
                 "--messages=0",
                 "--clients=%d" % connections,
                 "--sessions=%d" % connections,
-                "--session-rate=%d" % _OPENED_PER_SECOND,
+                "--session-rate=%d" % work.OPENED_PER_SECOND,
                 "--hold=%dms" % (1000 * hold),
             ],
         )
@@ -576,6 +415,8 @@ def _results(comparison, found, missing, cells, started):
                 "title": cell.title,
                 "unit": cell.unit,
                 "goal": cell.goal,
+                "p99_goal_ms": cell.p99_goal_ms,
+                "floor_goal": cell.floor_goal,
                 "servers": {
                     name: {
                         "median": statistics.median(values),
@@ -628,14 +469,14 @@ def _compare(plan, cells, names, extras):
             comparison.measure_cells(chosen)
             comparison.stop()
         certificate = servers.Certificate(folder, "ecdsa")
-        if _SCALE in extras:
+        if work.SCALE in extras:
             comparison.measure_scale(certificate)
-        if _FLOOR in extras:
+        if work.FLOOR in extras:
             comparison.floors = _measure_floors()
             _say("floors: what OpenSSL alone takes")
-        if _MEMORY in extras:
+        if work.MEMORY in extras:
             for kind in found:
-                with comparison.noting_failure(kind, _MEMORY):
+                with comparison.noting_failure(kind, work.MEMORY):
                     comparison.measure_memory(kind, certificate)
         return _results(comparison, found, missing, cells, started)
     finally:
@@ -656,7 +497,8 @@ def main():
     parser.add_argument(
         "--cell",
         action="append",
-        choices=[cell.name for cell in CELLS] + [_MEMORY, _SCALE, _FLOOR],
+        choices=[cell.name for cell in work.CELLS]
+        + [work.MEMORY, work.SCALE, work.FLOOR],
         help="only this kind of work; may be repeated",
     )
     parser.add_argument(
@@ -668,15 +510,15 @@ def main():
     options = parser.parse_args()
     cells = [
         cell
-        for cell in CELLS
+        for cell in work.CELLS
         if (cell.name in options.cell if options.cell else
             cell.in_quick or not options.quick)
     ]
     results = _compare(
-        QUICK if options.quick else FULL,
+        work.QUICK if options.quick else work.FULL,
         cells,
         options.only,
-        options.cell or (_MEMORY, _SCALE, _FLOOR),
+        options.cell or (work.MEMORY, work.SCALE, work.FLOOR),
     )
     shutil.rmtree(_OUTPUT, ignore_errors=True)
     os.makedirs(_OUTPUT)
