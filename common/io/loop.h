@@ -83,8 +83,8 @@ class Loop {
     if (!runnable.ListNode<Runnable>::linked()) deferred_.PushBack(runnable);
   }
   // No deferred work begins after so much of a turn was spent on it; what has
-  // begun is not interrupted. At least one piece runs in each turn: with one
-  // step of an RSA-2048 handshake for most, the others wait for a millisecond.
+  // begun is not interrupted, and may take as long again (a step of an RSA-2048
+  // handshake does). At least one piece runs in each turn.
   static constexpr Duration kDeferredBudget = std::chrono::microseconds(500);
   bool has_deferred() const { return !deferred_.empty(); }
   // Pieces of deferred work that have run.
