@@ -11,7 +11,7 @@ namespace tlspost {
 
 std::string BackendTarget::Host() const {
   const std::string_view name = address_.name;
-  if (name.starts_with("unix:")) return {};
+  if (name.starts_with(io::kUnixPrefix)) return {};
   std::string_view host = name.substr(0, name.rfind(':'));
   if (host.size() > 2 && host.front() == '[') {
     host = host.substr(1, host.size() - 2);

@@ -1,5 +1,5 @@
-// The command line and the TOML file; what the environment says is read in
-// environment.cc.
+// The command line, and the order of the sources. What the file and the
+// environment say is read in settings_toml.cc and environment.cc.
 
 #include "proxy/config.h"
 
@@ -11,20 +11,15 @@
 #include <memory>
 #include <set>
 #include <utility>
-#include <variant>
 
 #include "common/base/open_file.h"
 #include "common/base/status.h"
-#include "common/smtp/text.h"
 #include "proxy/environment.h"
 #include "proxy/listener_settings.h"
+#include "proxy/setting_source.h"
 #include "proxy/settings_problems.h"
 #include "proxy/settings_table.h"
-
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 1
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
+#include "proxy/settings_toml.h"
 
 namespace tlspost {
 namespace {
@@ -32,31 +27,6 @@ namespace {
 constexpr std::string_view kConfigOption = "config";
 // Settings are a page of text; a file beyond this is something else.
 constexpr size_t kMaxFileBytes = 1 << 20;
-
-absl::Status InvalidAt(std::string_view where, std::string_view what) {
-  return MakeStatus(absl::StatusCode::kInvalidArgument,
-                    std::string(where) + ": " + std::string(what));
-}
-
-// Text of unknown origin, on one line.
-std::string Printable(std::string_view text) {
-  return smtp::OnOneLine(text.substr(0, 200));
-}
-
-std::string UnknownSetting(std::string_view name, std::string_view prefix,
-                           std::string_view advice) {
-  const std::string_view nearest = NearestSettingName(name);
-  if (nearest.empty()) {
-    return "unknown setting; " + std::string(advice);
-  }
-  return "unknown setting; did you mean " + std::string(prefix) +
-         std::string(nearest) + "?";
-}
-
-std::string PlaceIn(std::string_view path, const toml::source_position& place) {
-  return std::string(path) + ':' + std::to_string(place.line) + ':' +
-         std::to_string(place.column);
-}
 
 // `option` is what names the file: "--config".
 absl::StatusOr<std::string> ReadFile(const std::string& path,
@@ -80,189 +50,6 @@ absl::StatusOr<std::string> ReadFile(const std::string& path,
   return content;
 }
 
-// One value of the file, which is not a list.
-absl::Status SetFromToml(const Setting& setting, const toml::node& value,
-                         Settings& settings) {
-  if (const auto* text = value.as_string()) {
-    return SetFromText(setting, text->get(), settings);
-  }
-  if (const auto* number = value.as_integer()) {
-    return SetFromInteger(setting, number->get(), settings);
-  }
-  if (const auto* boolean = value.as_boolean()) {
-    return SetFromBool(setting, boolean->get(), settings);
-  }
-  return MakeStatus(absl::StatusCode::kInvalidArgument,
-                    "has the wrong type; it takes " + setting.hint +
-                        (setting.is_bare() ? "" : " in quotes"));
-}
-
-absl::Status SetListFromToml(const Setting& setting, const toml::array& values,
-                             std::string_view path, Settings& settings) {
-  for (const toml::node& value : values) {
-    const absl::Status status =
-        value.is_string() ? SetFromToml(setting, value, settings)
-                          : MakeStatus(absl::StatusCode::kInvalidArgument,
-                                       "every element must be " + setting.hint +
-                                           " in quotes");
-    if (!status.ok()) {
-      return InvalidAt(
-          PlaceIn(path, value.source().begin),
-          std::string(setting.name) + ": " + std::string(MessageOf(status)));
-    }
-  }
-  return absl::OkStatus();
-}
-
-// --- [[tls_policy]] ---
-
-constexpr std::string_view kPolicyTable = "tls_policy";
-
-absl::Status ReadStrings(const toml::node& value, std::string_view what,
-                         std::vector<std::string>& strings) {
-  const toml::array* array = value.as_array();
-  const std::string wanted =
-      "takes a list of " + std::string(what) + " in quotes: [\"...\"]";
-  if (array == nullptr || array->empty()) {
-    return MakeStatus(absl::StatusCode::kInvalidArgument, wanted);
-  }
-  for (const toml::node& element : *array) {
-    const auto* text = element.as_string();
-    if (text == nullptr) {
-      return MakeStatus(absl::StatusCode::kInvalidArgument, wanted);
-    }
-    strings.push_back(text->get());
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadPolicyKey(std::string_view name, const toml::node& value,
-                           TlsPolicyRule& rule) {
-  if (name == "clients") return ReadStrings(value, "networks", rule.clients);
-  if (name == "sni") return ReadStrings(value, "names", rule.sni);
-  const Setting* setting = IsTlsTerm(name) ? FindSetting(name) : nullptr;
-  if (setting == nullptr) {
-    std::string known = "clients, sni";
-#define TLSPOST_NAME_TERM(type, term) known += ", " #term;
-    TLSPOST_TLS_TERMS(TLSPOST_NAME_TERM)
-#undef TLSPOST_NAME_TERM
-    return MakeStatus(absl::StatusCode::kInvalidArgument,
-                      "is not for a [[tls_policy]], which takes " + known);
-  }
-  Settings scratch;
-  const absl::Status status = SetFromToml(*setting, value, scratch);
-  if (!status.ok()) return status;
-  rule.changes.emplace_back(name, FormatValue(*setting, scratch));
-  return absl::OkStatus();
-}
-
-absl::Status ReadPolicies(const toml::node& value, std::string_view path,
-                          Settings& settings) {
-  const toml::array* tables = value.as_array();
-  if (tables == nullptr || !tables->is_array_of_tables()) {
-    return InvalidAt(PlaceIn(path, value.source().begin),
-                     "tls_policy: is written as tables: [[tls_policy]]");
-  }
-  for (const toml::node& element : *tables) {
-    TlsPolicyRule rule;
-    rule.place = PlaceIn(path, element.source().begin);
-    for (const auto& [key, node] : *element.as_table()) {
-      const absl::Status status = ReadPolicyKey(key.str(), node, rule);
-      if (!status.ok()) {
-        return InvalidAt(
-            PlaceIn(path, key.source().begin),
-            Printable(key.str()) + ": " + std::string(MessageOf(status)));
-      }
-    }
-    settings.tls_policy.push_back(std::move(rule));
-  }
-  return absl::OkStatus();
-}
-
-// --- [[listener]] ---
-
-constexpr std::string_view kListenerTable = "listener";
-
-absl::Status ReadListenerTls(const toml::node& value, ListenerRule& rule) {
-  const auto* word = value.as_string();
-  const bool known = word != nullptr &&
-                     (word->get() == "starttls" || word->get() == "implicit");
-  if (!known) {
-    return MakeStatus(absl::StatusCode::kInvalidArgument,
-                      "takes \"starttls\" or \"implicit\"");
-  }
-  rule.implicit_tls = word->get() == "implicit";
-  return absl::OkStatus();
-}
-
-absl::Status ReadListenerSetting(std::string_view name, const toml::node& value,
-                                 std::string_view path, ListenerRule& rule) {
-  const Setting* setting = FindSetting(name);
-  if (setting == nullptr) {
-    return MakeStatus(
-        absl::StatusCode::kInvalidArgument,
-        UnknownSetting(name, "",
-                       "a [[listener]] takes address, tls and "
-                       "settings; see the sample file for which"));
-  }
-  if (!setting->per_listener) {
-    return MakeStatus(absl::StatusCode::kInvalidArgument,
-                      "is the same at all addresses; it stands above the "
-                      "first table");
-  }
-  Settings scratch;
-  ClearList(*setting, scratch);
-  const bool is_list = setting->repeatable() && value.is_array();
-  const absl::Status status =
-      is_list ? SetListFromToml(*setting, *value.as_array(), path, scratch)
-              : SetFromToml(*setting, value, scratch);
-  if (!status.ok()) return status;
-  std::vector<std::string> texts = {FormatValue(*setting, scratch)};
-  if (setting->repeatable()) {
-    texts = scratch.*std::get<Settings::List Settings::*>(setting->member);
-  }
-  rule.changes.emplace_back(name, std::move(texts));
-  return absl::OkStatus();
-}
-
-absl::Status ReadListenerKey(std::string_view name, const toml::node& value,
-                             std::string_view path, ListenerRule& rule) {
-  if (name == "tls") return ReadListenerTls(value, rule);
-  if (name != "address") return ReadListenerSetting(name, value, path, rule);
-  const auto* text = value.as_string();
-  if (text == nullptr) return ReadStrings(value, "addresses", rule.addresses);
-  rule.addresses.push_back(text->get());
-  return absl::OkStatus();
-}
-
-absl::Status ReadListeners(const toml::node& value, std::string_view path,
-                           Settings& settings) {
-  const toml::array* tables = value.as_array();
-  if (tables == nullptr || !tables->is_array_of_tables()) {
-    return InvalidAt(PlaceIn(path, value.source().begin),
-                     "listener: is written as tables: [[listener]]");
-  }
-  for (const toml::node& element : *tables) {
-    ListenerRule rule;
-    rule.place = PlaceIn(path, element.source().begin);
-    for (const auto& [key, node] : *element.as_table()) {
-      const absl::Status status = ReadListenerKey(key.str(), node, path, rule);
-      if (!status.ok()) {
-        return InvalidAt(
-            PlaceIn(path, key.source().begin),
-            Printable(key.str()) + ": " + std::string(MessageOf(status)));
-      }
-    }
-    if (rule.addresses.empty()) {
-      return InvalidAt(rule.place,
-                       "listener: has no address; write address = "
-                       "\"HOST:PORT\"");
-    }
-    settings.listeners.push_back(std::move(rule));
-  }
-  return absl::OkStatus();
-}
-
 // Reads the options that are not --config.
 class CommandLine {
  public:
@@ -274,9 +61,8 @@ class CommandLine {
     const size_t equals = body.find('=');
     const std::string_view name = body.substr(0, equals);
     const std::string shown = "--" + Printable(name);
-    if (name == kPolicyTable || name == kListenerTable) {
-      return InvalidAt(shown, "is a table of the settings file: [[" +
-                                  std::string(name) + "]]");
+    if (IsTableOfTheFile(name)) {
+      return InvalidAt(shown, IsTableText(name));
     }
     const Setting* setting = FindSetting(name);
     if (setting == nullptr) {
@@ -348,47 +134,6 @@ absl::Status FillIn(const SettingOrigins& origins, Settings& settings) {
   return FillInPolicies(settings);
 }
 
-// One key at the top of the file: a table, or a setting that there is.
-absl::Status ReadKey(std::string_view name, const toml::node& value,
-                     std::string_view path, Settings& settings) {
-  if (name == kPolicyTable) return ReadPolicies(value, path, settings);
-  if (name == kListenerTable) return ReadListeners(value, path, settings);
-  const Setting& setting = *FindSetting(name);
-  ClearList(setting, settings);
-  if (setting.repeatable() && value.is_array()) {
-    return SetListFromToml(setting, *value.as_array(), path, settings);
-  }
-  const absl::Status status = SetFromToml(setting, value, settings);
-  if (status.ok()) return status;
-  return InvalidAt(PlaceIn(path, value.source().begin),
-                   std::string(name) + ": " + std::string(MessageOf(status)));
-}
-
-// Reads all that can be read, and says of the rest why not.
-void ReadToml(std::string_view toml, std::string_view path, Settings& settings,
-              SettingOrigins& origins, std::vector<absl::Status>& errors) {
-  const toml::parse_result parsed = toml::parse(toml, path);
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    return errors.push_back(InvalidAt(PlaceIn(path, error.source().begin),
-                                      Printable(error.description())));
-  }
-  for (const auto& [key, value] : parsed.table()) {
-    const std::string_view name = key.str();
-    const std::string place = PlaceIn(path, key.source().begin);
-    const bool is_table = name == kPolicyTable || name == kListenerTable;
-    if (!is_table && FindSetting(name) == nullptr) {
-      errors.push_back(
-          InvalidAt(place + ": " + Printable(name),
-                    UnknownSetting(name, "", "see tlspost --help for all")));
-      continue;
-    }
-    if (!is_table) origins.insert_or_assign(std::string(name), place);
-    absl::Status status = ReadKey(name, value, path, settings);
-    if (!status.ok()) errors.push_back(std::move(status));
-  }
-}
-
 struct SettingsFile {
   std::string path;         // empty: there is none
   std::string_view option;  // what names it
@@ -413,7 +158,7 @@ void ReadConfigFile(std::span<const char* const> args,
   if (file->path.empty()) return;
   const auto content = ReadFile(file->path, file->option);
   if (!content.ok()) return errors.push_back(content.status());
-  ReadToml(*content, file->path, settings, origins, errors);
+  ReadSettingsToml(*content, file->path, settings, origins, errors);
 }
 
 // What the file and the command line say, in this order; where it stands.
@@ -492,13 +237,6 @@ std::string FindControlSocket(std::span<const char* const> args,
   SettingOrigins origins;
   ReadGiven(args, settings, origins, errors);
   return settings.control_socket;
-}
-
-absl::Status ReadSettingsText(std::string_view toml, std::string_view path,
-                              Settings& settings, SettingOrigins& origins) {
-  std::vector<absl::Status> errors;
-  ReadToml(toml, path, settings, origins, errors);
-  return errors.empty() ? absl::OkStatus() : errors.front();
 }
 
 }  // namespace tlspost

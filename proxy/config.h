@@ -1,6 +1,6 @@
-// Reads settings: defaults, then the file of --config=FILE, then the variables
-// of the environment (environment.h), then the command line. What comes later
-// replaces what came before, lists as a whole.
+// Reads settings: defaults, then the file of --config=FILE (settings_toml.h),
+// then the variables of the environment (environment.h), then the command line.
+// What comes later replaces what came before, lists as a whole.
 //
 // Knows nothing of what a setting means, nor whether a file that one names
 // exists.
@@ -8,7 +8,6 @@
 #ifndef TLSPOST_PROXY_CONFIG_H_
 #define TLSPOST_PROXY_CONFIG_H_
 
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -17,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "proxy/setting_source.h"
 #include "proxy/settings.h"
 
 namespace tlspost {
@@ -41,18 +41,10 @@ std::string FindSettingsFile(std::span<const char* const> args);
 std::string FindControlSocket(std::span<const char* const> args,
                               std::vector<absl::Status>& errors);
 
-// Where each setting that was given comes from, by its name: "FILE:12:1",
-// "TLSPOST_BACKEND" or "--backend".
-using SettingOrigins = std::map<std::string, std::string, std::less<>>;
-
-// The same, for whoever wants to know that too.
+// The same, for whoever wants to know where each setting comes from.
 std::optional<Settings> LoadSettings(std::span<const char* const> args,
                                      SettingOrigins& origins,
                                      std::vector<absl::Status>& errors);
-
-// Puts what `toml` says into `settings`; `path` is for the errors.
-absl::Status ReadSettingsText(std::string_view toml, std::string_view path,
-                              Settings& settings, SettingOrigins& origins);
 
 }  // namespace tlspost
 

@@ -6,7 +6,6 @@
 #include <array>
 
 #include "common/base/status.h"
-#include "common/smtp/text.h"
 #include "proxy/settings_table.h"
 
 namespace tlspost {
@@ -28,11 +27,6 @@ const Setting* SettingOf(std::string_view variable) {
     if (VariableOf(setting.name) == variable) return &setting;
   }
   return nullptr;
-}
-
-absl::Status InvalidVariable(std::string_view name, std::string_view what) {
-  return Invalid(smtp::OnOneLine(name.substr(0, 200)) + ": " +
-                 std::string(what));
 }
 
 std::vector<std::string_view> SplitList(std::string_view text) {
@@ -60,9 +54,8 @@ absl::Status SetVariable(const Setting& setting, std::string_view value,
 }
 
 std::string UnknownVariable(std::string_view name) {
-  for (const std::string_view table : {"tls_policy", "listener"}) {
-    if (name != VariableOf(table)) continue;
-    return "is a table of the settings file: [[" + std::string(table) + "]]";
+  for (const std::string_view table : kTablesOfTheFile) {
+    if (name == VariableOf(table)) return IsTableText(table);
   }
   name.remove_prefix(kVariablePrefix.size());
   const std::string_view nearest = NearestSettingName(name);
@@ -150,13 +143,13 @@ void ReadVariables(const std::vector<Variable>& variables, Settings& settings,
     const Setting* setting = SettingOf(name);
     if (setting == nullptr) {
       if (IsServiceLink({name, value})) continue;
-      errors.push_back(InvalidVariable(name, UnknownVariable(name)));
+      errors.push_back(InvalidAt(Printable(name), UnknownVariable(name)));
       continue;
     }
     origins.insert_or_assign(std::string(setting->name), name);
     const absl::Status status = SetVariable(*setting, value, settings);
     if (status.ok()) continue;
-    errors.push_back(InvalidVariable(name, MessageOf(status)));
+    errors.push_back(InvalidAt(Printable(name), MessageOf(status)));
   }
 }
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "proxy/config.h"
+#include "proxy/setting_source.h"
 #include "proxy/settings.h"
 
 namespace tlspost {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "common/io/endpoint.h"
 #include "common/io/network.h"
 #include "common/smtp/capabilities.h"
 #include "proxy/listener_settings.h"
@@ -103,8 +104,6 @@ std::string FindHostPortFault(std::string_view text) {
   return {};
 }
 
-constexpr std::string_view kUnixPrefix = "unix:";
-
 std::optional<SettingsProblem> FindListenProblem(const Settings& settings) {
   if (settings.listen.empty() && settings.listen_tls.empty() &&
       settings.listeners.empty()) {
@@ -114,7 +113,7 @@ std::optional<SettingsProblem> FindListenProblem(const Settings& settings) {
        {std::pair("listen", &settings.listen),
         std::pair("listen_tls", &settings.listen_tls)}) {
     for (const std::string& address : *addresses) {
-      if (address.starts_with(kUnixPrefix)) {
+      if (address.starts_with(io::kUnixPrefix)) {
         return SettingsProblem{
             setting, "clients cannot come over a unix socket; use HOST:PORT"};
       }
@@ -127,7 +126,7 @@ std::optional<SettingsProblem> FindListenProblem(const Settings& settings) {
 
 std::optional<SettingsProblem> FindAdminProblem(const Settings& settings) {
   if (settings.admin_listen.empty()) return std::nullopt;
-  std::string fault = settings.admin_listen.starts_with(kUnixPrefix)
+  std::string fault = settings.admin_listen.starts_with(io::kUnixPrefix)
                           ? "takes no unix socket; use HOST:PORT"
                           : FindHostPortFault(settings.admin_listen);
   if (fault.empty()) return std::nullopt;
@@ -168,9 +167,10 @@ std::optional<SettingsProblem> FindProxyProtocolProblem(
 }
 
 std::string FindBackendFault(std::string_view address) {
-  std::string fault = address.starts_with(kUnixPrefix)
-                          ? FindPathFault(address.substr(kUnixPrefix.size()))
-                          : FindHostPortFault(address);
+  std::string fault =
+      address.starts_with(io::kUnixPrefix)
+          ? FindPathFault(address.substr(io::kUnixPrefix.size()))
+          : FindHostPortFault(address);
   if (fault.empty() && address.ends_with(":0")) {
     fault = "port 0 cannot be connected to";
   }
@@ -319,9 +319,11 @@ std::optional<SettingsProblem> FindBackendTlsProblem(const Settings& settings) {
   }
   const bool verify =
       settings.backend_tls_security_level == BackendTlsLevel::kVerify;
-  const bool has_nameless = std::any_of(
-      settings.backend.begin(), settings.backend.end(),
-      [](const std::string& address) { return address.starts_with("unix:"); });
+  const bool has_nameless =
+      std::any_of(settings.backend.begin(), settings.backend.end(),
+                  [](const std::string& address) {
+                    return address.starts_with(io::kUnixPrefix);
+                  });
   if (verify && settings.backend_tls_servername.empty() && has_nameless) {
     return SettingsProblem{"backend_tls_security_level",
                            "verify needs a name to find in the certificate; "
@@ -391,120 +393,7 @@ std::optional<SettingsProblem> FindSettingsProblem(const Settings& settings) {
 absl::Status ValidateSettings(const Settings& settings) {
   const auto problem = FindSettingsProblem(settings);
   if (!problem) return absl::OkStatus();
-  return MakeStatus(absl::StatusCode::kInvalidArgument,
-                    std::string(problem->setting) + ": " + problem->text);
-}
-
-namespace {
-
-void AddListenWarnings(const Settings& settings,
-                       std::vector<std::string>& warnings) {
-  if (settings.tls_security_level != TlsSecurityLevel::kEncrypt) return;
-  for (const std::string& address : settings.listen) {
-    if (address.ends_with(":25")) {
-      warnings.push_back(
-          "tls_security_level=encrypt on " + address +
-          " turns mail away from servers without TLS, which RFC 3207 section 4 "
-          "forbids to a public MX; use may");
-    }
-  }
-}
-
-void AddRuleWarnings(const Settings& settings, const TlsPolicyRule& rule,
-                     std::vector<std::string>& warnings) {
-  const bool optional =
-      rule.terms.tls_security_level != TlsSecurityLevel::kEncrypt;
-  if (rule.terms.tls_req_ccert && !settings.listen.empty() && optional) {
-    warnings.push_back(
-        rule.place +
-        ": tls_req_ccert is ignored where these clients may do without TLS; "
-        "set tls_security_level=encrypt");
-  }
-  if (rule.terms.tls_req_ccert && !rule.sni.empty() &&
-      !settings.tls_req_ccert) {
-    warnings.push_back(rule.place +
-                       ": a client that asks for another name than these, or "
-                       "for none, needs no certificate; choose by clients");
-  }
-  const bool is_last = &rule == &settings.tls_policy.back();
-  if (rule.clients.empty() && rule.sni.empty() && !is_last) {
-    warnings.push_back(rule.place +
-                       ": this [[tls_policy]] is for everybody, so those "
-                       "behind it are never used; put it last");
-  }
-}
-
-void AddTermsWarnings(const Settings& settings,
-                      std::vector<std::string>& warnings) {
-  const auto versions = ParseTlsProtocols(settings.tls_protocols);
-  if (versions.ok() && versions->lowest < tls::TlsVersion::kTls12) {
-    warnings.push_back(
-        "tls_protocols admits TLS 1.0 or 1.1 for everybody, which RFC 8996 "
-        "forbids; keep >=TLSv1.2 and name the old clients in a [[tls_policy]]");
-  }
-  if (settings.tls_req_ccert && !settings.listen.empty() &&
-      settings.tls_security_level != TlsSecurityLevel::kEncrypt) {
-    warnings.push_back(
-        "tls_req_ccert is ignored where clients may do without TLS; set "
-        "tls_security_level=encrypt");
-  }
-  for (const TlsPolicyRule& rule : settings.tls_policy) {
-    AddRuleWarnings(settings, rule, warnings);
-  }
-  if ((settings.tls_ask_ccert || settings.tls_req_ccert) &&
-      settings.tls_CAfile.empty() && settings.tls_CApath.empty()) {
-    warnings.push_back(
-        "client certificates are asked for, but none can be trusted without "
-        "tls_CAfile or tls_CApath");
-  }
-}
-
-}  // namespace
-
-namespace {
-
-// On this machine, as far as its name tells.
-bool IsNearby(std::string_view backend) {
-  return backend.starts_with(kUnixPrefix) || backend.starts_with("127.") ||
-         backend.starts_with("localhost:") || backend.starts_with("[::1]");
-}
-
-}  // namespace
-
-std::vector<std::string> SettingsWarnings(const Settings& settings) {
-  std::vector<std::string> warnings;
-  if (settings.tls_security_level == TlsSecurityLevel::kMay &&
-      !settings.HasCertificate()) {
-    warnings.push_back(
-        "no certificate, so STARTTLS is not offered; set tls_cert_file, or "
-        "tls_security_level=none to silence this");
-  }
-  AddTermsWarnings(settings, warnings);
-  const bool nearby =
-      std::all_of(settings.backend.begin(), settings.backend.end(), IsNearby);
-  if (settings.sasl_auth_enable && !nearby &&
-      settings.backend_tls_security_level < BackendTlsLevel::kEncrypt) {
-    warnings.push_back(
-        "passwords of AUTH go to the backend on another host in plaintext; set "
-        "backend_tls_security_level=encrypt, or sasl_auth_enable=no");
-  }
-  AddListenWarnings(settings, warnings);
-  for (const ListenerRule& rule : settings.listeners) {
-    const auto its_settings = SettingsFor(rule, settings);
-    if (its_settings.ok()) AddListenWarnings(*its_settings, warnings);
-  }
-  if (settings.backend_idle_timeout >= Settings::Seconds(300)) {
-    warnings.push_back(
-        "backend_idle_timeout is not below Postfix's default smtpd_timeout of "
-        "300s, so the backend will close pooled connections first; lower it "
-        "unless the backend waits longer");
-  }
-  if (settings.backend_data_done_timeout < Settings::Seconds(600)) {
-    warnings.push_back(
-        "backend_data_done_timeout is below the ten minutes of RFC 5321 "
-        "4.5.3.2.6; a slow backend can make clients send a message twice");
-  }
-  return warnings;
+  return Invalid(std::string(problem->setting) + ": " + problem->text);
 }
 
 }  // namespace tlspost

@@ -107,6 +107,31 @@ def check_format():
     return check.returncode == 0
 
 
+def pyflakes(arguments, text=None):
+    """Its findings, a line each."""
+    return subprocess.run(["pyflakes3", *arguments], input=text, text=True,
+                          cwd=ROOT, check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT).stdout
+
+
+def check_python(sources):
+    """Names that are not there, and imports that nobody needs."""
+    if shutil.which("pyflakes3") is None:
+        print("lint: skipped: python: no pyflakes3")
+        return None
+    works = (len(pyflakes([], "import os\nprint(o)\n").splitlines()) == 2 and
+             not pyflakes([], "import os\nprint(os)\n"))
+    if not works:
+        print("pyflakes3 does not find what it should")
+    # Programs without an ending are those that a line at their top names.
+    files = [source.path for source in sources
+             if source.path.endswith(".py") or
+             source.text.startswith("#!/usr/bin/env python3")]
+    wrong = pyflakes(files)
+    print(wrong, end="")
+    return works and not wrong
+
+
 def check_edge_cases():
     every = set(range(1, edge_cases.COUNT + 1))
     names = ["E001AndE118OfIt", "test_E0071_no", "E12"]
@@ -154,7 +179,7 @@ def main():
     options = parser.parse_args()
     sources = list(read_sources())
     passed, failed = check_rules(sources)
-    outcomes = [check_format(), check_edge_cases(),
+    outcomes = [check_format(), check_python(sources), check_edge_cases(),
                 check_tidy(sources, options.tidy)]
     passed += outcomes.count(True)
     failed += outcomes.count(False)

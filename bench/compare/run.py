@@ -24,12 +24,14 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import floors  # noqa: E402
+import processes  # noqa: E402
 import report  # noqa: E402
 import servers  # noqa: E402
-import util  # noqa: E402  (from tests/e2e, which servers adds)
+import util  # noqa: E402  (from tests/e2e, which processes adds)
 import work  # noqa: E402
 
-_OUTPUT = os.path.join(servers.BUILD, "report")
+_OUTPUT = os.path.join(processes.BUILD, "report")
 
 
 class Comparison:
@@ -40,14 +42,14 @@ class Comparison:
         self.begin = time.monotonic()
         self.classes = classes
         self.folder = folder
-        self.sink = servers.Sink()
+        self.sink = processes.Sink()
         self.running = []
         self.samples = {}  # {cell: {server: [microseconds per unit]}}
         self.latency = {}  # {cell: {server: [times of its phase, by round]}}
         self.backend = {}  # {cell: {server: backend connections per message}}
         self.errors = []
         self.scale = {}  # see measure_scale()
-        self.floors = {}  # see _measure_floors()
+        self.floors = {}  # see floors.measure()
         self.memory = {}  # {server: [(connections, idle_use())]}
         self.plaintext = {}  # {server: (connections, idle_use())}
         self.how = None
@@ -70,7 +72,7 @@ class Comparison:
         return subprocess.Popen(
             (["nice", "-n", "10"] if gives_way else [])
             + [
-                servers.tool("tlspost-load"),
+                processes.tool("tlspost-load"),
                 "--server=127.0.0.1:%d" % server.port,
                 "--tls=" + server.tls,
                 "--json=-",
@@ -197,7 +199,7 @@ class Comparison:
             for kind in kinds:
                 both.append(kind(self.folder, certificate, self.sink))
             for wished, rounds in self.plan.scale.items():
-                clients = min(wished, servers.most_connections())
+                clients = min(wished, processes.most_connections())
                 cell = work.Cell(
                     "%s-%d" % (work.SCALE, clients),
                     "stream of 4 KiB messages",
@@ -233,7 +235,7 @@ class Comparison:
         points = []
         for wished in self.plan.idle:
             connections = min(
-                wished, servers.most_connections(), kind.most_idle
+                wished, processes.most_connections(), kind.most_idle
             )
             if points and points[-1][0] == connections:
                 break
@@ -302,42 +304,6 @@ class Comparison:
                 ("bytes", "descriptors", "backend"), before, after
             )
         }
-
-
-# What OpenSSL alone takes, by tlspost-micro, and the cell it is part of.
-_FLOORS = {
-    "handshake": "BM_ServerHandshake/tls13_p256/manual_time",
-    "handshake-rsa": "BM_ServerHandshake/tls13_rsa2048/manual_time",
-    "resumed": "BM_ServerHandshake/tls13_p256_resumed/manual_time",
-    "bulk": "BM_FloorAesGcm/16384",
-}
-
-
-def _measure_floors():
-    """{cell: microseconds} of _FLOORS, per session or per MB."""
-    done = subprocess.run(
-        [
-            servers.tool("tlspost-micro"),
-            "--benchmark_filter=^(%s)$" % "|".join(_FLOORS.values()),
-            "--benchmark_repetitions=5",
-            "--benchmark_enable_random_interleaving=true",
-            "--benchmark_min_time=0.2",
-            "--benchmark_format=json",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    found = {}
-    for each in json.loads(done.stdout)["benchmarks"]:
-        if each.get("aggregate_name") != "median":
-            continue
-        for cell, name in _FLOORS.items():
-            if each["run_name"].startswith(name):
-                rate = each.get("bytes_per_second")
-                found[cell] = 1e12 / rate if rate else each["real_time"] / 1e3
-    return found
 
 
 class _LoadFailed(Exception):
@@ -464,15 +430,15 @@ def _compare(plan, cells, names, extras):
             chosen = [cell for cell in cells if cell.certificate == kind]
             if not chosen:
                 continue
-            certificate = servers.Certificate(folder, kind)
+            certificate = processes.Certificate(folder, kind)
             comparison.start(certificate)
             comparison.measure_cells(chosen)
             comparison.stop()
-        certificate = servers.Certificate(folder, "ecdsa")
+        certificate = processes.Certificate(folder, "ecdsa")
         if work.SCALE in extras:
             comparison.measure_scale(certificate)
         if work.FLOOR in extras:
-            comparison.floors = _measure_floors()
+            comparison.floors = floors.measure()
             _say("floors: what OpenSSL alone takes")
         if work.MEMORY in extras:
             for kind in found:

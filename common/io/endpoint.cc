@@ -18,8 +18,6 @@
 namespace tlspost::io {
 namespace {
 
-constexpr std::string_view kUnixPrefix = "unix:";
-
 struct HostPort {
   std::string host;
   std::string port;

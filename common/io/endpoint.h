@@ -19,6 +19,9 @@
 
 namespace tlspost::io {
 
+// In front of a Unix socket's path.
+inline constexpr std::string_view kUnixPrefix = "unix:";
+
 class Endpoint {
  public:
   Endpoint() = default;

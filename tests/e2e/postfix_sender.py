@@ -8,9 +8,10 @@ import glob
 import os
 
 import postfix
+import postfix_config
 
 _MAIN_CF = (
-    postfix.PLACES_CF
+    postfix_config.PLACES_CF
     + """\
 myhostname = sender.test
 mydomain = test

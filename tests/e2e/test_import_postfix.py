@@ -8,7 +8,7 @@ import tempfile
 
 import case
 import debian
-import postfix
+import postfix_software
 import proxy
 import util
 
@@ -55,7 +55,7 @@ class ImportPostfixTest(case.Case):
 
     def software(self):
         try:
-            return postfix.locate()
+            return postfix_software.locate()
         except util.Skip as reason:
             self.skipTest(str(reason))
 

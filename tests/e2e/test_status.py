@@ -7,7 +7,6 @@ import re
 import unittest
 
 import browser
-import case
 import proxy
 import smtpclient
 import test_metrics

@@ -6,9 +6,10 @@
 
 namespace tlspost::sim {
 
-ClientPlan Saying(const std::vector<std::string>& lines) {
+ClientPlan Saying(const std::vector<std::string>& lines, io::Duration pause) {
   ClientPlan plan;
   for (const std::string& line : lines) plan.raw.push_back({line + "\r\n", 1});
+  plan.pause = pause;
   return plan;
 }
 
@@ -37,6 +38,13 @@ int CountReplies(const SimClient& client, std::string_view start) {
   return static_cast<int>(std::count_if(
       client.replies().begin(), client.replies().end(),
       [start](const std::string& reply) { return reply.starts_with(start); }));
+}
+
+bool HasHeard(const SimClient& client, std::string_view words) {
+  return std::any_of(client.replies().begin(), client.replies().end(),
+                     [words](const std::string& reply) {
+                       return reply.find(words) != std::string::npos;
+                     });
 }
 
 std::string Codes(const SimClient& client, size_t first) {

@@ -11,8 +11,9 @@
 
 namespace tlspost::sim {
 
-// A client that says each line when the one before was answered.
-ClientPlan Saying(const std::vector<std::string>& lines);
+// A client that says each line when the one before was answered, `pause` later.
+ClientPlan Saying(const std::vector<std::string>& lines,
+                  io::Duration pause = {});
 ClientPlan SayingOften(const std::string& line, int times);
 // The same, all of it at once.
 ClientPlan SayingAtOnce(const std::string& line, int times);
@@ -22,6 +23,8 @@ ClientPlan Dripping(std::string_view bytes, io::Duration pause);
 
 // Replies that begin so.
 int CountReplies(const SimClient& client, std::string_view start);
+// Whether a reply has these words anywhere.
+bool HasHeard(const SimClient& client, std::string_view words);
 std::string LastReply(const SimClient& client);
 // The codes of the replies, parted by blanks, from the `first` on.
 std::string Codes(const SimClient& client, size_t first);

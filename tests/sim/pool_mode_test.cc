@@ -11,6 +11,7 @@
 
 #include "tests/sim/faults.h"
 #include "tests/sim/misdeeds.h"
+#include "tests/sim/plans.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/world.h"
 
@@ -32,14 +33,7 @@ WorldOptions SessionMode(uint64_t seed) {
 
 // How often the backends heard a command that begins so.
 int TimesHeard(const World& world, std::string_view command) {
-  int times = 0;
-  const std::string& dialogue = world.backend_dialogue();
-  const std::string wanted = " " + std::string(command);
-  for (size_t at = dialogue.find(wanted); at != std::string::npos;
-       at = dialogue.find(wanted, at + 1)) {
-    ++times;
-  }
-  return times;
+  return CountWords(world.backend_dialogue(), " " + std::string(command));
 }
 
 // The connections on which the client's mails were taken.

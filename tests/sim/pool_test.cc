@@ -266,8 +266,7 @@ TEST(Workers, ABusyWorkerLeavesTheOtherItsShare) {
   });
 }
 
-// --- the way out
-// ---------------------------------------------------------------
+// --- the way out ------------------------------------------------------------
 
 TEST(Drain, AtAnyStepLosesNothing) {
   ForEachWorld(Scaled(400), [](uint64_t number) {

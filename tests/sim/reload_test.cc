@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/sim/faults.h"
+#include "tests/sim/plans.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/world.h"
 
@@ -21,35 +22,7 @@ using std::chrono_literals::operator""h;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
-int CountOf(std::string_view words, const std::string& text) {
-  int count = 0;
-  for (size_t at = text.find(words); at != std::string::npos;
-       at = text.find(words, at + words.size())) {
-    ++count;
-  }
-  return count;
-}
-
-// Says these lines, each answered once, with so long a pause before each.
-ClientPlan SayingSlowly(const std::vector<std::string>& lines,
-                        io::Duration pause) {
-  ClientPlan plan;
-  for (const std::string& line : lines) {
-    plan.raw.push_back({line + "\r\n", 1});
-  }
-  plan.pause = pause;
-  return plan;
-}
-
-bool Heard(const SimClient& client, std::string_view words) {
-  for (const std::string& reply : client.replies()) {
-    if (reply.find(words) != std::string::npos) return true;
-  }
-  return false;
-}
-
-// --- at any moment
-// ------------------------------------------------------------
+// --- at any moment ----------------------------------------------------------
 
 TEST(Reload, AtAnyStepLosesNothing) {
   ForEachWorld(Scaled(200), [](uint64_t number) {
@@ -125,8 +98,7 @@ TEST(Reload, ToProxyIdentityAndBackAtAnyStepIsHarmless) {
   });
 }
 
-// --- who keeps what
-// ------------------------------------------------------------
+// --- who keeps what ---------------------------------------------------------
 
 TEST(Reload, ASessionKeepsWhatItBeganWith) {
   ForEachWorld(20, [](uint64_t number) {
@@ -136,20 +108,20 @@ TEST(Reload, ASessionKeepsWhatItBeganWith) {
     settings.hostname = "after.example";
     settings.disable_vrfy_command = true;
     World world(std::move(options));
-    world.AddClient(SayingSlowly({"VRFY a", "VRFY a", "VRFY a"}, 2s));
-    ClientPlan later = SayingSlowly({"VRFY a"}, 0s);
+    world.AddClient(Saying({"VRFY a", "VRFY a", "VRFY a"}, 2s));
+    ClientPlan later = Saying({"VRFY a"}, 0s);
     later.start_after = 5s;
     world.AddClient(std::move(later));
     world.AtTime(4s, [&] { world.Reload(settings); });
     EXPECT_EQ(world.Run(), "");
     const SimClient& first = world.client(0);
-    EXPECT_TRUE(Heard(first, "220 mx.example"));
-    EXPECT_TRUE(Heard(first, "252 "));
-    EXPECT_FALSE(Heard(first, "502 "));
-    EXPECT_FALSE(Heard(first, "after.example"));
+    EXPECT_TRUE(HasHeard(first, "220 mx.example"));
+    EXPECT_TRUE(HasHeard(first, "252 "));
+    EXPECT_FALSE(HasHeard(first, "502 "));
+    EXPECT_FALSE(HasHeard(first, "after.example"));
     const SimClient& second = world.client(1);
-    EXPECT_TRUE(Heard(second, "220 after.example"));
-    EXPECT_TRUE(Heard(second, "502 "));
+    EXPECT_TRUE(HasHeard(second, "220 after.example"));
+    EXPECT_TRUE(HasHeard(second, "502 "));
   });
 }
 
@@ -286,7 +258,7 @@ TEST(Reload, FewerClientsThanThereAre) {
     world.AtTime(3s, [&] { world.Reload(settings); });
     EXPECT_EQ(world.Run(), "");
     for (size_t i = 0; i < 5; ++i) ExpectAllSent(world.client(i));
-    EXPECT_TRUE(Heard(world.client(5), "421 4.7.0"));
+    EXPECT_TRUE(HasHeard(world.client(5), "421 4.7.0"));
   });
 }
 
@@ -308,7 +280,7 @@ TEST(Reload, OfALimitForEachClientHoldsForTheNextConnection) {
     EXPECT_EQ(world.Run(), "");
     ExpectAllSent(world.client(0));
     ExpectAllSent(world.client(1));
-    EXPECT_TRUE(Heard(world.client(2), "421 4.7.0"));
+    EXPECT_TRUE(HasHeard(world.client(2), "421 4.7.0"));
   });
 }
 
@@ -350,7 +322,7 @@ TEST(Reload, ARemovedBackendEndsWhatItHasAndGetsNothingNew) {
     // A MAIL that was on its way then.
     EXPECT_LE(MailsTo(world, 0), before + 6);
     EXPECT_GT(MailsTo(world, 1), MailsTo(world, 0));
-    EXPECT_GT(CountOf("0-0 QUIT", world.backend_dialogue()), 0)
+    EXPECT_GT(CountWords(world.backend_dialogue(), "0-0 QUIT"), 0)
         << world.backend_dialogue();
   });
 }
@@ -432,8 +404,7 @@ TEST(Reload, ABackendThatStaysKeepsItsConnections) {
   });
 }
 
-// --- the ways to part
-// ---------------------------------------------------------
+// --- the ways to part -------------------------------------------------------
 
 TEST(Parting, WhenAnotherServesClientsGoOnAsBefore) {
   ForEachWorld(Scaled(200), [](uint64_t number) {
@@ -452,7 +423,7 @@ TEST(Parting, WhenAnotherServesClientsGoOnAsBefore) {
     EXPECT_EQ(world.Run(), "");
     for (size_t i = 0; i < 3; ++i) {
       ExpectAllSent(world.client(i));
-      EXPECT_FALSE(Heard(world.client(i), "421"));
+      EXPECT_FALSE(HasHeard(world.client(i), "421"));
     }
   });
 }
@@ -466,7 +437,7 @@ TEST(Parting, WhenAnotherServesWhoStaysHears421HalfWay) {
   world.AddClient(std::move(plan));
   world.AtTime(5s, [&] { world.Drain(Parting::kWhenDone); });
   EXPECT_EQ(world.Run(), "");
-  EXPECT_TRUE(Heard(world.client(0), "421 4.3.2"));
+  EXPECT_TRUE(HasHeard(world.client(0), "421 4.3.2"));
   EXPECT_FALSE(world.LogHas("are cut off"));
 }
 
@@ -487,7 +458,7 @@ TEST(Parting, BehindItsFirstMailAClientHears421) {
     for (size_t i = 0; i < 3; ++i) {
       const SimClient& client = world.client(i);
       EXPECT_EQ(client.results()[0].final_code, 250);
-      EXPECT_TRUE(Heard(client, "421 4.3.2"));
+      EXPECT_TRUE(HasHeard(client, "421 4.3.2"));
     }
   });
 }
@@ -496,11 +467,11 @@ TEST(Parting, MoreHasteMayBeAskedForMeanwhile) {
   WorldOptions options;
   options.settings.drain_timeout = 600s;
   World world(std::move(options));
-  world.AddClient(SayingSlowly(std::vector<std::string>(20, "NOOP"), 4s));
+  world.AddClient(Saying(std::vector<std::string>(20, "NOOP"), 4s));
   world.AtTime(5s, [&] { world.Drain(Parting::kWhenDone); });
   world.AtTime(14s, [&] { world.Drain(); });
   EXPECT_EQ(world.Run(), "");
-  EXPECT_TRUE(Heard(world.client(0), "421 4.3.2"));
+  EXPECT_TRUE(HasHeard(world.client(0), "421 4.3.2"));
   EXPECT_GT(world.client(0).ended_after(), 13s);
   EXPECT_LT(world.client(0).ended_after(), 20s);
 }

@@ -14,6 +14,7 @@
 
 #include "common/base/status.h"
 #include "proxy/listener_settings.h"
+#include "proxy/settings_toml.h"
 
 namespace tlspost {
 namespace {

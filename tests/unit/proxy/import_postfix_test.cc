@@ -17,6 +17,7 @@
 #include "proxy/import/converted_settings.h"
 #include "proxy/import/postfix_table.h"
 #include "proxy/settings_table.h"
+#include "proxy/settings_toml.h"
 
 namespace tlspost {
 namespace {

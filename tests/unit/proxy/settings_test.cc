@@ -21,6 +21,7 @@
 #include "proxy/metrics.h"
 #include "proxy/settings_help.h"
 #include "proxy/settings_table.h"
+#include "proxy/settings_toml.h"
 
 namespace tlspost {
 namespace {
@@ -249,78 +250,83 @@ TEST(SettingsTest, DefaultsAreValid) {
   EXPECT_TRUE(ValidateSettings(Settings{}).ok());
 }
 
+// What is wrong with the defaults so changed.
+std::string ProblemWith(void (*change)(Settings&)) {
+  Settings settings;
+  change(settings);
+  return std::string(MessageOf(ValidateSettings(settings)));
+}
+
 TEST(SettingsTest, ImpossibleCombinations) {
-  const auto problem_with = [](void (*change)(Settings&)) {
-    Settings settings;
-    change(settings);
-    return std::string(MessageOf(ValidateSettings(settings)));
-  };
-  EXPECT_THAT(problem_with([](Settings& s) {
+  EXPECT_THAT(ProblemWith([](Settings& s) {
                 s.tls_security_level = TlsSecurityLevel::kEncrypt;
               }),
               StartsWith("tls_security_level: encrypt needs a certificate"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.tls_key_file = "k"; }),
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.tls_key_file = "k"; }),
               StartsWith("tls_key_file: a key needs its certificate"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.backend.clear(); }),
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.backend.clear(); }),
               StartsWith("backend: is empty"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.backend.push_back("b"); }),
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.backend.push_back("b"); }),
               StartsWith("backend: \"b\" has no port"));
-  EXPECT_THAT(problem_with([](Settings& s) {
+  EXPECT_THAT(ProblemWith([](Settings& s) {
                 s.backend = {"b:1", "b:1"};
               }),
               StartsWith("backend: \"b:1\" is given twice"));
-  EXPECT_THAT(problem_with([](Settings& s) {
+  EXPECT_THAT(ProblemWith([](Settings& s) {
                 s.backend = {"b:1", "unix:/x"};
                 s.backend_tls_security_level = BackendTlsLevel::kVerify;
               }),
               StartsWith("backend_tls_security_level: verify needs a name"));
-  EXPECT_THAT(problem_with([](Settings& s) {
+  EXPECT_THAT(ProblemWith([](Settings& s) {
                 s.backend_identity = BackendIdentity::kProxy;
               }),
               StartsWith("pool_mode: a PROXY header names one client"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.backend = {"b:0"}; }),
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.backend = {"b:0"}; }),
               StartsWith("backend: port 0"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.listen.clear(); }),
-              StartsWith("listen: is empty"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.listen = {"unix:/x"}; }),
-              StartsWith("listen: clients cannot come over a unix socket"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.admin_listen = "9925"; }),
-              StartsWith("admin_listen: \"9925\" has no port"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.admin_listen = "unix:/x"; }),
-              StartsWith("admin_listen: takes no unix socket"));
-  EXPECT_EQ(problem_with([](Settings& s) { s.admin_listen = "[::1]:0"; }), "");
-  EXPECT_THAT(problem_with([](Settings& s) { s.takeover = true; }),
-              StartsWith("takeover: the tlspost that runs is found by its"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.control_socket = "run/c"; }),
-              StartsWith("control_socket: must be an absolute path"));
-  EXPECT_THAT(problem_with([](Settings& s) {
-                s.control_socket = "/" + std::string(103, 'c');
-              }),
-              StartsWith("control_socket: the path of the socket is longer"));
-  EXPECT_EQ(problem_with([](Settings& s) {
-              s.control_socket = "/" + std::string(102, 'c');
-              s.takeover = true;
-            }),
-            "");
-  EXPECT_THAT(problem_with([](Settings& s) { s.listen = {"smtp"}; }),
-              StartsWith("listen: \"smtp\" has no port"));
-  EXPECT_THAT(problem_with([](Settings& s) {
+  EXPECT_THAT(ProblemWith([](Settings& s) {
                 s.upstream_proxy_protocol = UpstreamProxyProtocol::kHaproxy;
               }),
               StartsWith("upstream_proxy_protocol: no PROXY header would be"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.haproxy_networks = {"lb"}; }),
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.haproxy_networks = {"lb"}; }),
               StartsWith("haproxy_networks: "));
-  EXPECT_THAT(problem_with([](Settings& s) {
+  EXPECT_THAT(ProblemWith([](Settings& s) {
                 s.backend_backoff_min = s.backend_backoff_max * 2;
               }),
               StartsWith("backend_backoff_min: must not be more than"));
-  EXPECT_THAT(problem_with([](Settings& s) {
+  EXPECT_THAT(ProblemWith([](Settings& s) {
                 s.log_file = "mail.log";
                 s.log_to = LogTo::kSyslog;
               }),
               StartsWith("log_to: goes to one place"));
-  EXPECT_THAT(problem_with([](Settings& s) { s.group = "mail"; }),
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.group = "mail"; }),
               StartsWith("group: needs a user"));
+}
+
+TEST(SettingsTest, ImpossibleAddresses) {
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.listen.clear(); }),
+              StartsWith("listen: is empty"));
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.listen = {"unix:/x"}; }),
+              StartsWith("listen: clients cannot come over a unix socket"));
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.admin_listen = "9925"; }),
+              StartsWith("admin_listen: \"9925\" has no port"));
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.admin_listen = "unix:/x"; }),
+              StartsWith("admin_listen: takes no unix socket"));
+  EXPECT_EQ(ProblemWith([](Settings& s) { s.admin_listen = "[::1]:0"; }), "");
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.takeover = true; }),
+              StartsWith("takeover: the tlspost that runs is found by its"));
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.control_socket = "run/c"; }),
+              StartsWith("control_socket: must be an absolute path"));
+  EXPECT_THAT(ProblemWith([](Settings& s) {
+                s.control_socket = "/" + std::string(103, 'c');
+              }),
+              StartsWith("control_socket: the path of the socket is longer"));
+  EXPECT_EQ(ProblemWith([](Settings& s) {
+              s.control_socket = "/" + std::string(102, 'c');
+              s.takeover = true;
+            }),
+            "");
+  EXPECT_THAT(ProblemWith([](Settings& s) { s.listen = {"smtp"}; }),
+              StartsWith("listen: \"smtp\" has no port"));
 }
 
 // These three go into SMTP replies, headers and log lines.
