@@ -1,5 +1,6 @@
 #include "proxy/import/import_postfix.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <set>
 #include <string>
@@ -27,6 +28,23 @@ std::string_view RemarkOn(std::string_view name) {
     if (remark.parameter == name) return remark.why;
   }
   return {};
+}
+
+// Comment lines with what has to change at Postfix itself.
+std::string FormatAdvice(const MainCf& main_cf) {
+  const std::vector<std::string> names = main_cf.names();
+  std::string lines;
+  for (const PostfixRemark& advice : PostfixAdvice()) {
+    const bool concerns_it = std::any_of(
+        names.begin(), names.end(), [&advice](const std::string& name) {
+          return name.starts_with(advice.parameter);
+        });
+    if (!concerns_it) continue;
+    const bool is_group = advice.parameter.ends_with('_');
+    lines += CommentLine(absl::StrFormat("%s%s: %s", advice.parameter,
+                                         is_group ? "..." : "", advice.why));
+  }
+  return lines.empty() ? "" : "\n# To be changed at Postfix:\n" + lines;
 }
 
 std::set<std::string_view> KnownParameters() {
@@ -91,10 +109,13 @@ std::string ImportPostfix(const MainCf& main_cf, std::string_view path) {
       "# What main.cf leaves out keeps tlspost's default. Look at this file "
       "with:\n#   tlspost check --config=FILE\n\n"
       "# Postfix moves to this port in master.cf; see the README.\n"
-      "backend = [\"127.0.0.1:10025\"]\n\n",
+      "backend = [\"127.0.0.1:10025\"]\n"
+      "# Without XCLIENT, all mail would seem to come from tlspost.\n"
+      "backend_identity = \"xclient\"\n\n",
       CommentLine(path));
   text += converted.text();
   text += FormatLeftovers(main_cf);
+  text += FormatAdvice(main_cf);
   return text + FormatDoubts(main_cf, converted);
 }
 

@@ -118,6 +118,18 @@ constexpr PostfixRemark kRemarks[] = {
      "on its own port"},
 };
 
+constexpr PostfixRemark kAdvice[] = {
+    {"postscreen_",
+     "postscreen can stand behind tlspost with postscreen_upstream_proxy_"
+     "protocol = haproxy and backend_identity = \"proxy\"; with XCLIENT, smtpd "
+     "itself has to be there"},
+    {"smtpd_sasl_security_options",
+     "noplaintext hides PLAIN and LOGIN on tlspost's port, where Postfix sees "
+     "no TLS: noanonymous there"},
+    {"smtpd_sasl_tls_security_options",
+     "is not used on tlspost's port, where Postfix sees no TLS"},
+};
+
 // "`a`, `b`".
 std::string CodeCell(std::string_view cell) {
   std::string code;
@@ -132,6 +144,8 @@ std::string CodeCell(std::string_view cell) {
 
 std::span<const PostfixRow> PostfixRows() { return kRows; }
 std::span<const PostfixRemark> PostfixRemarks() { return kRemarks; }
+
+std::span<const PostfixRemark> PostfixAdvice() { return kAdvice; }
 
 std::vector<std::string_view> NamesIn(std::string_view cell) {
   constexpr std::string_view kSeparator = ", ";

@@ -45,6 +45,10 @@ struct PostfixRemark {
 };
 std::span<const PostfixRemark> PostfixRemarks();
 
+// What stays Postfix's and works otherwise behind us, by the beginning of the
+// parameters' names.
+std::span<const PostfixRemark> PostfixAdvice();
+
 // The names in one cell of a row.
 std::vector<std::string_view> NamesIn(std::string_view cell);
 

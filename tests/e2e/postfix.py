@@ -143,7 +143,10 @@ class Postfix:
             )
         return {
             "main.cf": postfix_config.MAIN_CF.format(**values),
-            "master.cf": postfix_config.MASTER_CF.format(**limits, **self.ports),
+            "master.cf": postfix_config.MASTER_CF.format(
+                top=self.top, **limits, **self.ports
+            ),
+            "screened": postfix_config.SCREENED_OUT + " reject\n",
             "recipients": postfix_config.RECIPIENTS,
         }
 
@@ -195,11 +198,11 @@ class Postfix:
             with socket.create_connection(
                 ("127.0.0.1", port), timeout=10
             ) as peer:
-                if port == self.ports.get("haproxy"):
+                if port in map(self.ports.get, ("haproxy", "screened")):
                     peer.sendall(_PROXY_LOCAL)
                 greeting = peer.recv(100)
                 peer.sendall(b"QUIT\r\n")
-                return greeting.startswith(b"220 ")
+                return greeting.startswith((b"220 ", b"220-"))
         except OSError:
             return False
 

@@ -20,6 +20,8 @@ Listeners (`Postfix.ports` has their ports):
           domain only; bare newlines are normalized
   sasl    like reuse, with AUTH (dovecot_auth.py knows the passwords); takes
           mail from authenticated clients only
+  screened  a postscreen in front; each connection begins with a PROXY header,
+          and clients in SCREENED_OUT are refused
 
 Recipients decide what happens to them: refused* gets 550, later* gets 450, and
 anything else is accepted.
@@ -99,6 +101,8 @@ RECIPIENTS = """\
 /./         HOLD
 """
 
+SCREENED_OUT = "127.0.0.66"
+
 MASTER_CF = """\
 127.0.0.1:{reuse} inet n - n - - smtpd
   -o syslog_name=postfix/reuse
@@ -174,6 +178,17 @@ MASTER_CF = """\
   -o smtpd_sasl_path=inet:127.0.0.1:{auth_port}
   -o smtpd_sasl_authenticated_header=yes
   -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
+127.0.0.1:{screened} inet n - n - 1 postscreen
+  -o syslog_name=postfix/screened
+  -o postscreen_upstream_proxy_protocol=haproxy
+  -o postscreen_access_list=cidr:{top}/etc/screened
+  -o postscreen_denylist_action=enforce
+  -o postscreen_greet_action=enforce
+  -o postscreen_greet_wait=1s
+  -o postscreen_cache_map=
+smtpd pass - - n - - smtpd
+  -o syslog_name=postfix/behind
+dnsblog unix - - n - 0 dnsblog
 cleanup unix n - n - 0 cleanup
 rewrite unix - - n - - trivial-rewrite
 anvil unix - - n - 1 anvil
@@ -222,4 +237,5 @@ LISTENERS = (
     "xforward",
     "closed",
     "sasl",
+    "screened",
 )

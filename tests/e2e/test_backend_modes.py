@@ -5,6 +5,7 @@ import re
 import case
 import fakebackend
 import forwarder
+import postfix_config
 import util
 
 _CONTENT = b"Subject: mode\r\n\r\nHello.\r\n"
@@ -132,6 +133,25 @@ class BackendModesTest(case.PostfixCase):
             ),
             5,
             "the client's own connection to end with it",
+        )
+
+    def test_postscreen_judges_the_client(self):
+        """Behind us, told by a PROXY header: its lists are about clients."""
+        running = self.start_proxy("screened", backend_identity="proxy")
+        self.send(running, 0)
+        self.send(running, 1, tls=False)
+        denied = self.tls_session(
+            running, source=postfix_config.SCREENED_OUT
+        )
+        denied.command("MAIL FROM:<a@sender.test>")
+        self.assert_reply(
+            denied.command("RCPT TO:<r@recipient.test>"), 550, r"5\.3\.2"
+        )
+        self.assert_each_is_told(2)
+        self.assertRegex(
+            self.postfix_log(),
+            r"postfix/screened/postscreen\[\d+\]: (?:DENY|BLACK)LISTED \[%s\]"
+            % re.escape(postfix_config.SCREENED_OUT),
         )
 
     def test_none(self):

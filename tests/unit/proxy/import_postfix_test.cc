@@ -199,6 +199,19 @@ TEST(ImportPostfix, WhatStaysBehindIsNamed) {
                               "mydestination\n"));
 }
 
+TEST(ImportPostfix, WhatWorksOtherwiseBehindUsIsSaid) {
+  EXPECT_THAT(Import("alias_maps = hash:/etc/aliases\n"),
+              Not(HasSubstr("To be changed at Postfix")));
+  const std::string text = Import(
+      "postscreen_greet_wait = 3s\n"
+      "postscreen_dnsbl_sites = bl.example\n"
+      "smtpd_sasl_security_options = noanonymous, noplaintext\n");
+  EXPECT_THAT(text, HasSubstr("\n# To be changed at Postfix:\n"
+                              "#   postscreen_...: postscreen can stand"));
+  EXPECT_THAT(text, HasSubstr("#   smtpd_sasl_security_options: noplaintext"));
+  EXPECT_THAT(text, Not(HasSubstr("smtpd_sasl_tls_security_options")));
+}
+
 TEST(ImportPostfix, WhatWouldNotLoadIsSaid) {
   EXPECT_THAT(Import("smtpd_tls_security_level = encrypt\n"),
               HasSubstr("tls_security_level: encrypt needs a certificate"));
