@@ -237,21 +237,19 @@ Task<absl::StatusOr<BackendReply>> Backend::Forward(
   co_return last;
 }
 
-Task<absl::StatusOr<smtp::EhloCapabilities>> Backend::GreetAs(
+Task<absl::StatusOr<BackendReply>> Backend::GreetAs(
     const smtp::ClientIdentity& identity, io::Time deadline) {
   std::string hello = identity.esmtp ? "EHLO " : "HELO ";
   hello += smtp::SanitizeForDomain(identity.helo) + "\r\n";
   CO_TRY(co_await Send(hello, 1, deadline));
   CO_TRY_LET(reply, co_await ReadReply(deadline, BackendStep::kHello));
-  if (reply.code != 250) {
-    co_return UnexpectedReply("reply to EHLO in the client's name", reply.text);
-  }
+  if (reply.code != 250) co_return reply;
   said_helo_ = !identity.esmtp;
   if (identity_.has_value()) {
     identity_->helo = identity.helo;
     identity_->esmtp = identity.esmtp;
   }
-  co_return smtp::ParseEhlo(reply.text);
+  co_return reply;
 }
 
 Task<absl::Status> Backend::ResetTransaction(io::Time deadline) {

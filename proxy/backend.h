@@ -94,9 +94,9 @@ class Backend {
   Task<absl::StatusOr<BackendReply>> Introduce(
       const smtp::ClientIdentity& identity, io::Time deadline);
   // EHLO as the client's name, or HELO if it has said that, after XCLIENT or
-  // when the client has greeted anew; returns what is offered now: after HELO
+  // when the client has greeted anew. 250 has what is offered now: after HELO
   // nothing.
-  Task<absl::StatusOr<smtp::EhloCapabilities>> GreetAs(
+  Task<absl::StatusOr<BackendReply>> GreetAs(
       const smtp::ClientIdentity& identity, io::Time deadline);
 
   // Forgets an open transaction: RSET. OK if the server said 250.

@@ -160,6 +160,8 @@ class BackendPool final : private LeaseHome {
   int open_connections() const { return open_; }
   int idle_connections() const { return static_cast<int>(idle_.size()); }
   int waiting() const { return static_cast<int>(waiting_.size()); }
+  // Whether somebody waits for a connection, here or in another worker.
+  bool is_crowded() const { return !waiting_.empty() || slots_->OthersWish(); }
   // How each backend does, as this worker sees it (backend_pool_facts.cc).
   std::vector<TargetFacts> Targets() const;
 
@@ -200,7 +202,9 @@ class BackendPool final : private LeaseHome {
   void Opened(std::unique_ptr<Backend> backend);
   void NoteCapabilities(BackendTarget& target, const Backend& backend);
   void DialEnded(Dialing& dialing);
-  void DialFailed(BackendTarget& target, const absl::Status& why);
+  void DialFailed(BackendTarget& target, io::Time began,
+                  const absl::Status& why);
+  void ServeFromIdle();
   void LogDialFailure(BackendTarget& target, const absl::Status& why,
                       io::Duration pause);
 

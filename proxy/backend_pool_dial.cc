@@ -100,6 +100,8 @@ bool BackendPool::Counts(const Dialing& dialing) const {
   const bool is_current =
       dialing.opening == opening_ && !dialing.target.is_removed();
   if (!is_current) return false;
+  const bool is_probe = dialing.target.is_down() && !targets_.all_down();
+  if (is_probe) return false;
   if (loop_.Now() - dialing.started < kSlowDial) return true;
   const std::vector<BackendTarget*> slow = SlowTargets();
   const BackendTarget* best = targets_.BestToDial(loop_.Now(), slow);
@@ -136,18 +138,24 @@ int BackendPool::DialsMissing() {
 // Where the next connection is to be opened to; null: nowhere now.
 BackendTarget* BackendPool::NextTarget() {
   const io::Time now = loop_.Now();
-  if (DialsMissing() > 0) return targets_.BestToDial(now, SlowTargets());
-  // With one backend it is tried again when somebody needs it.
-  if (targets_.size() == 1) return nullptr;
   BackendTarget* const probe = targets_.DueForProbe(now);
-  return probe != nullptr ? probe : std::exchange(underused_, nullptr);
+  // Before those who wait, as far as others serve them: a crowd that one
+  // backend cannot serve would keep the other from ever being found again.
+  const bool is_affordable = waiting_.empty() || open_ > 0;
+  if (probe != nullptr && targets_.size() > 1 && is_affordable) return probe;
+  if (DialsMissing() > 0) return targets_.BestToDial(now, SlowTargets());
+  // Also without anybody who needs it: /readyz tells those who send clients.
+  if (probe != nullptr) return probe;
+  return std::exchange(underused_, nullptr);
 }
 
 void BackendPool::Grow() {
   while (!stopping_) {
     if (WaitersUnserved() == 0) slots_->ForgetWish();
     BackendTarget* const target = NextTarget();
-    if (target == nullptr || !TakeSlot()) return;
+    // With nowhere to go a slot would only be kept from other workers.
+    if (target == nullptr) return slots_->ForgetWish();
+    if (!TakeSlot()) return;
     ++open_;
     ++target->open;
     tasks_.Spawn(Dial(*target));
@@ -169,10 +177,14 @@ bool BackendPool::TakeSlot() {
 
 Task<void> BackendPool::Dial(BackendTarget& target) {
   const int opening = opening_;
+  io::Time began = loop_.Now();
   auto opened = co_await OpenConnection(target);
   const bool once_more =
       absl::IsAborted(opened.status()) && !stopping_ && !target.is_removed();
-  if (once_more) opened = co_await OpenConnection(target);
+  if (once_more) {
+    began = loop_.Now();
+    opened = co_await OpenConnection(target);
+  }
   if (opened.ok()) {
     Opened(*std::move(opened));
   } else {
@@ -181,7 +193,7 @@ Task<void> BackendPool::Dial(BackendTarget& target) {
     // A failure under other settings says nothing of these.
     const bool matters = !stopping_ && !is_refusal && opening == opening_ &&
                          !target.is_removed();
-    if (matters) DialFailed(target, opened.status());
+    if (matters) DialFailed(target, began, opened.status());
   }
   Grow();
 }
@@ -287,7 +299,8 @@ void BackendPool::NoteCapabilities(BackendTarget& target,
       target.endpoint().ToString(), smtp::SanitizeForHeader(changes)));
 }
 
-void BackendPool::DialFailed(BackendTarget& target, const absl::Status& why) {
+void BackendPool::DialFailed(BackendTarget& target, io::Time began,
+                             const absl::Status& why) {
   ++counters_.backend_connect_failures;
   // Whatever the cause, to those who wait the backend is not available, or not
   // in the way that is required.
@@ -296,14 +309,27 @@ void BackendPool::DialFailed(BackendTarget& target, const absl::Status& why) {
                                  : absl::StatusCode::kUnavailable,
                              MessageOf(why));
   const io::Duration pause =
-      target.NoteFailure(loop_.Now(), settings_->backend_backoff_min,
+      target.NoteFailure(began, loop_.Now(), settings_->backend_backoff_min,
                          settings_->backend_backoff_max, loop_.Random());
   LogDialFailure(target, why, pause);
   maintenance_.WakeAll(absl::OkStatus());
+  ServeFromIdle();
   const bool is_hope_left =
       open_ > 0 || targets_.BestToDial(loop_.Now(), {}) != nullptr;
   if (is_hope_left) return;
   while (!waiting_.empty()) waiting_.First().Complete(last_failure_);
+}
+
+// An idle connection to a backend in trouble is held back while another backend
+// may be had instead; now perhaps none can.
+void BackendPool::ServeFromIdle() {
+  while (!waiting_.empty()) {
+    GrantOp& first = waiting_.First();
+    std::unique_ptr<Backend> idle = TakeIdle(first.identity());
+    if (idle == nullptr) return;
+    waiting_.EndTurn(first);
+    first.Complete(std::move(idle));
+  }
 }
 
 // Once for all workers when it goes down, and then now and then.

@@ -19,8 +19,13 @@ std::string BackendTarget::Host() const {
   return std::string(host);
 }
 
-io::Duration BackendTarget::NoteFailure(io::Time now, io::Duration shortest,
+io::Duration BackendTarget::NoteFailure(io::Time began, io::Time now,
+                                        io::Duration shortest,
                                         io::Duration longest, uint64_t random) {
+  if (is_down() && began <= failed_at_) {
+    return std::max(retry_at_ - now, io::Duration());
+  }
+  failed_at_ = now;
   ++failures_;
   io::Duration pause = shortest;
   for (int i = 1; i < failures_ && pause < longest; ++i) pause *= 2;

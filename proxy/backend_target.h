@@ -70,10 +70,11 @@ class BackendTarget {
   bool MayDial(io::Time now) const {
     return !is_down() || (dialing == 0 && now >= retry_at_);
   }
-  // A connection could not be opened. Returns the pause until the next try:
-  // `shortest`, doubled with each failure up to `longest`, of which `random`
-  // takes off up to one half.
-  io::Duration NoteFailure(io::Time now, io::Duration shortest,
+  // A connection that was begun then could not be opened. Returns the pause
+  // until the next try: `shortest`, doubled with each failure up to `longest`,
+  // of which `random` takes off up to one half. Those that were under way at
+  // the last failure are the same failure.
+  io::Duration NoteFailure(io::Time began, io::Time now, io::Duration shortest,
                            io::Duration longest, uint64_t random);
   // A connection was opened.
   void NoteOpened();
@@ -107,6 +108,7 @@ class BackendTarget {
   bool is_removed_ = false;
   uint64_t* clock_ = nullptr;  // counts the leases of all targets
   int failures_ = 0;           // in a row
+  io::Time failed_at_;         // the last of them
   io::Time retry_at_;
   io::Time avoid_until_;
   int allowance_ = kFullAllowance;

@@ -126,10 +126,11 @@ absl::Status ClientChannel::Accept(absl::StatusOr<io::Chunk> received) {
   return Refill();
 }
 
-Task<absl::Status> ClientChannel::Flush() {
-  const io::Time deadline = loop().Now() + terms_.write_timeout;
+Task<absl::Status> ClientChannel::Flush(io::Time deadline) {
+  if (!needs_flush()) co_return absl::OkStatus();
+  // The client takes it when it likes.
+  Park();
   if (pending_ == nullptr) {
-    if (!stream_.has_output()) co_return absl::OkStatus();
     absl::Status flushed = co_await stream_.Flush(deadline);
     cannot_hear_ = !flushed.ok();
     co_return flushed;
@@ -150,6 +151,12 @@ size_t ClientChannel::DiscardInput() {
   put_back_.reset();
   octets += stream_.DiscardInput();
   return octets;
+}
+
+void ClientChannel::ForgetInput() {
+  chunk_.Release();
+  consumed_ = 0;
+  stream_.Park();
 }
 
 void ClientChannel::Park() {

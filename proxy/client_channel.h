@@ -105,7 +105,11 @@ class ClientChannel {
   bool needs_flush() const {
     return pending_ != nullptr || stream_.has_output();
   }
-  Task<absl::Status> Flush();
+  // Parks first, which ends the last line's text.
+  Task<absl::Status> Flush() {
+    return Flush(loop().Now() + terms_.write_timeout);
+  }
+  Task<absl::Status> Flush(io::Time deadline);
   // The client did not take a reply: it may have a part of it, and nothing
   // more can be said.
   bool cannot_hear() const { return cannot_hear_; }
@@ -116,6 +120,8 @@ class ClientChannel {
   // The rest of what was received is kept in memory of our own, so that none
   // of the loop's receive buffers waits with us.
   void Park();
+  // Nothing of what was received counts any more.
+  void ForgetInput();
   tls::TlsStream& stream() { return stream_; }
   const tls::TlsStream& stream() const { return stream_; }
   // Ends a wait for the client's next line.

@@ -230,4 +230,20 @@ io::Duration CommandTimeout(const SessionServices& services) {
   return std::min(settings.command_timeout, settings.stress_command_timeout);
 }
 
+io::Duration HandshakeTime(const SessionServices& services) {
+  const Settings& settings = services.settings;
+  const bool is_short =
+      settings.stress_percent > 0 && services.handshakes.is_crowded();
+  if (!is_short) return settings.tls_handshake_timeout;
+  return std::min(settings.tls_handshake_timeout,
+                  settings.stress_command_timeout);
+}
+
+io::Time HoldersDeadline(const SessionServices& services, io::Time deadline) {
+  const Settings& settings = services.settings;
+  if (settings.stress_percent == 0) return deadline;
+  return std::min(deadline,
+                  services.loop.Now() + settings.stress_command_timeout);
+}
+
 }  // namespace tlspost

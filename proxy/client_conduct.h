@@ -84,6 +84,14 @@ std::string TurnAwayWords(const ClientLimits::Arrival& arrival,
 // command_timeout as it is now.
 io::Duration CommandTimeout(const SessionServices& services);
 
+// tls_handshake_timeout as it is now: those who are silent must not keep all
+// places for long.
+io::Duration HandshakeTime(const SessionServices& services);
+
+// Until when a client that holds a backend connection may say nothing before it
+// is looked whether others wait for one: `deadline`, or earlier.
+io::Time HoldersDeadline(const SessionServices& services, io::Time deadline);
+
 }  // namespace tlspost
 
 #endif  // TLSPOST_PROXY_CLIENT_CONDUCT_H_

@@ -11,6 +11,7 @@
 #include "common/base/status.h"
 #include "common/smtp/tls_summary.h"
 #include "common/tls/tls_engine.h"
+#include "proxy/client_conduct.h"
 #include "proxy/tls_log_trace.h"
 
 namespace tlspost {
@@ -102,7 +103,7 @@ Task<absl::Status> ShakeHands(SessionServices& services, ClientChannel& client,
   engine->SetPolicyCandidates(services.policies.CandidatesFor(peer));
   BeginTrace(services, client, *engine);
   const io::Time began = services.loop.Now();
-  const io::Time deadline = began + services.settings.tls_handshake_timeout;
+  const io::Time deadline = began + HandshakeTime(services);
   absl::Status shaken =
       co_await client.stream().StartTls(std::move(engine), deadline);
   if (services.settings.tls_loglevel < kDumpAllLevel) {

@@ -54,6 +54,10 @@ class HandshakeLimit {
     return Slot();
   }
 
+  // At least half of the places are taken.
+  bool is_crowded() const {
+    return 2 * count() >= total_.load(std::memory_order_relaxed);
+  }
   int count() const { return count_.load(std::memory_order_relaxed); }
 
  private:

@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
-#include "common/base/co_try.h"
 #include "common/smtp/reply.h"
 #include "common/smtp/text.h"
 
@@ -92,7 +91,8 @@ Task<Introducer::Outcome> Introducer::IntroduceAgain(Backend& backend,
                            told->esmtp != borrower.identity.esmtp);
   if (renamed) {
     auto greeted = co_await backend.GreetAs(borrower.identity, ReplyDeadline());
-    if (!greeted.ok()) co_return Outcome::kTryAnother;
+    const bool is_taken = greeted.ok() && greeted->code == 250;
+    if (!is_taken) co_return Outcome::kTryAnother;
   }
   if (settings_->backend_identity == BackendIdentity::kXforward) {
     const Outcome outcome = co_await SayXforward(backend, borrower, refusal);
@@ -140,8 +140,8 @@ Task<Introducer::Outcome> Introducer::SayXclient(
     co_return HearRefusal(backend, *reply, was_used, identity, refusal);
   }
   ++counters_.xclients;
-  const absl::Status learned = co_await LearnReuse(backend, identity);
-  co_return learned.ok() ? Outcome::kDone : Outcome::kTryAnother;
+  const Outcome learned = co_await LearnReuse(backend, identity, refusal);
+  co_return learned;
 }
 
 Introducer::Outcome Introducer::HearRefusal(
@@ -197,21 +197,36 @@ void Introducer::LogMisconfigured(const Backend& backend,
 
 // --- what is learnt of a backend --------------------------------------------
 
-Task<absl::Status> Introducer::LearnReuse(
-    Backend& backend, const smtp::ClientIdentity& identity) {
+Task<Introducer::Outcome> Introducer::LearnReuse(
+    Backend& backend, const smtp::ClientIdentity& identity,
+    std::string& refusal) {
   // A backend that takes no HELO in XCLIENT wants to hear it after each.
   const bool needs_ehlo =
       !backend.capabilities().xclient.Has(smtp::ClientAttribute::kHelo);
   const bool wants_to_know =
       backend.target->identity_reuse == IdentityReuse::kUnknown &&
       identity.esmtp;
-  if (!needs_ehlo && !wants_to_know) co_return absl::OkStatus();
-  CO_TRY_LET(offered, co_await backend.GreetAs(identity, ReplyDeadline()));
+  if (!needs_ehlo && !wants_to_know) co_return Outcome::kDone;
+  auto greeted = co_await backend.GreetAs(identity, ReplyDeadline());
+  if (!greeted.ok() || greeted->code == 421) {
+    ++counters_.backend_stale;
+    co_return Outcome::kTryAnother;
+  }
+  if (greeted->code != 250 && greeted->code < 400) {
+    co_return Outcome::kTryAnother;
+  }
+  if (greeted->code != 250) {
+    // The backend's decision on the client's name (edge 99).
+    ++counters_.xclients_refused;
+    refusal = greeted->text;
+    co_return Outcome::kRefused;
+  }
   // A reply to HELO offers nothing in any case.
-  if (!identity.esmtp) co_return absl::OkStatus();
+  if (!identity.esmtp) co_return Outcome::kDone;
+  const smtp::EhloCapabilities offered = smtp::ParseEhlo(greeted->text);
   NoteReuse(backend, offered.xclient.empty() ? IdentityReuse::kOnce
                                              : IdentityReuse::kMany);
-  co_return absl::OkStatus();
+  co_return Outcome::kDone;
 }
 
 void Introducer::NoteReuse(Backend& backend, IdentityReuse reuse) {

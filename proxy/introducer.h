@@ -86,8 +86,9 @@ class Introducer {
   Outcome HearRefusal(Backend& backend, const BackendReply& reply,
                       bool was_used, const smtp::ClientIdentity& identity,
                       std::string& refusal);
-  Task<absl::Status> LearnReuse(Backend& backend,
-                                const smtp::ClientIdentity& identity);
+  Task<Outcome> LearnReuse(Backend& backend,
+                           const smtp::ClientIdentity& identity,
+                           std::string& refusal);
   void NoteReuse(Backend& backend, IdentityReuse reuse);
   // Says once that the backend takes us for every client.
   void NoteNoIdentity(const Backend& backend);

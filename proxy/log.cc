@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -73,8 +74,7 @@ class QueuedLog final : public Log {
   }
 
   size_t dropped() const override {
-    return threads_->overrun_counter() +
-           (lossy_ == nullptr ? 0 : lossy_->lost());
+    return threads_->overrun_counter() + lossy_->lost();
   }
 
  protected:
@@ -102,46 +102,57 @@ class QueuedLog final : public Log {
 
   void MakeRoomKnown() {
     const bool has_news =
-        dropped() != said_drops_.load(std::memory_order_relaxed);
+        threads_->overrun_counter() !=
+            said_drops_.load(std::memory_order_relaxed) ||
+        lossy_->lost() != said_lost_.load(std::memory_order_relaxed);
     // Said when there is room again: in a full queue it would push out more.
     if (has_news && threads_->queue_size() < queue_lines_ / 2) SayDrops();
   }
 
   void SayDrops() {
-    const size_t now = dropped();
-    size_t said = said_drops_.load(std::memory_order_relaxed);
-    if (now == said) return;
-    if (!said_drops_.compare_exchange_strong(said, now)) return;
-    Put("warning: ",
-        absl::StrFormat(
-            "%d log lines were dropped because the log is slower than the "
-            "mail; raise log_queue_size or write to a faster place",
-            now - said));
+    if (const size_t dropped = News(threads_->overrun_counter(), said_drops_)) {
+      Put("warning: ",
+          absl::StrFormat(
+              "%d log lines were dropped because the log is slower than the "
+              "mail; raise log_queue_size or write to a faster place",
+              dropped));
+    }
+    if (const size_t lost = News(lossy_->lost(), said_lost_)) {
+      Put("warning: ", absl::StrFormat("%d log lines could not be written: %s",
+                                       lost, strerror(lossy_->last_error())));
+    }
+  }
+
+  // How many of `now` have not been said; they count as said from here on.
+  static size_t News(size_t now, std::atomic<size_t>& said_so_far) {
+    size_t said = said_so_far.load(std::memory_order_relaxed);
+    if (now == said) return 0;
+    return said_so_far.compare_exchange_strong(said, now) ? now - said : 0;
   }
 
   const LogFormat format_;
   const size_t queue_lines_;
-  // Parts of the logger's sink, where it can do such things.
+  // Parts of the logger's sink, the first where it can do such a thing.
   ReopenedSink* const reopened_;
   const LossySink* const lossy_;
   std::shared_ptr<spdlog::details::thread_pool> threads_;
   std::shared_ptr<spdlog::async_logger> logger_;
   std::atomic<size_t> said_drops_ = 0;
+  std::atomic<size_t> said_lost_ = 0;
 };
 
 absl::StatusOr<std::unique_ptr<Log>> OpenFileLog(const LogOptions& options) {
   auto sink = FileSink::Open(options.file);
   if (!sink.ok()) return sink.status();
   FileSink* const file = sink->get();
-  auto log =
-      std::make_unique<QueuedLog>(options, *std::move(sink), file, nullptr);
+  auto log = std::make_unique<QueuedLog>(options, *std::move(sink), file, file);
   log->GatherIn(*file);
   return log;
 }
 
 std::unique_ptr<Log> OpenErrorLog(const LogOptions& options) {
   const std::shared_ptr<FileSink> sink = FileSink::StandardError();
-  auto log = std::make_unique<QueuedLog>(options, sink, nullptr, nullptr);
+  auto log = std::make_unique<QueuedLog>(options, sink, nullptr, sink.get());
   log->GatherIn(*sink);
   return log;
 }

@@ -5,6 +5,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -115,7 +116,10 @@ void FileSink::WriteOut() {
     const ssize_t written = write(fd_, at, left);
     if (written < 0 && errno == EINTR) continue;
     // A full disk: the rest is lost, the next lines may fit.
-    if (written <= 0) break;
+    if (written <= 0) {
+      CountLost(static_cast<size_t>(std::count(at, at + left, '\n')), errno);
+      break;
+    }
     at += written;
     left -= static_cast<size_t>(written);
   }
@@ -179,7 +183,9 @@ void DatagramSink::sink_it_(const spdlog::details::log_msg& message) {
           : JournalDatagram(priority, line);
   if (Send(datagram)) return;
   // The daemon may have been restarted, which makes a new socket.
-  if (Connect() != 0 || !Send(datagram)) CountLost();
+  int error = Connect();
+  if (error == 0 && !Send(datagram)) error = errno;
+  if (error != 0) CountLost(1, error);
 }
 
 std::string DatagramSink::SyslogDatagram(int priority, std::string_view line,

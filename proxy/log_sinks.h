@@ -32,17 +32,23 @@ class ReopenedSink {
   virtual absl::Status Reopen() = 0;
 };
 
-// A sink that counts what nobody took.
+// A sink that counts the lines that nobody took.
 class LossySink {
  public:
   virtual ~LossySink() = default;
   size_t lost() const { return lost_.load(std::memory_order_relaxed); }
+  // Why the last of them were lost, as an errno.
+  int last_error() const { return error_.load(std::memory_order_relaxed); }
 
  protected:
-  void CountLost() { lost_.fetch_add(1, std::memory_order_relaxed); }
+  void CountLost(size_t lines, int error) {
+    error_.store(error, std::memory_order_relaxed);
+    lost_.fetch_add(lines, std::memory_order_relaxed);
+  }
 
  private:
   std::atomic<size_t> lost_ = 0;
+  std::atomic<int> error_ = 0;
 };
 
 // Lines in a file, or on standard error.
@@ -52,7 +58,8 @@ class LossySink {
 // for each line cost a tenth of what a session does. A single line is written
 // at once.
 class FileSink final : public spdlog::sinks::base_sink<std::mutex>,
-                       public ReopenedSink {
+                       public ReopenedSink,
+                       public LossySink {
  public:
   // How long a line may wait behind one that was just written.
   static constexpr std::chrono::milliseconds kGather{10};

@@ -228,6 +228,7 @@ Task<void> Session::Leave(absl::Status why) {
     if (!in_message) ++services_.counters.limits_hit[Limit::kCommandTimeout];
     SayGoodbye(smtp::reply::kTimeout);
   }
+  client_.ForgetInput();
   const absl::Status flushed = co_await client_.Flush();
   if (!flushed.ok()) co_return;
   const io::Time deadline = services_.loop.Now() + kLingerTimeout;

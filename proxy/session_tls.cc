@@ -49,7 +49,9 @@ Task<absl::Status> Session::StartTls() {
   state_.esmtp = false;
   state_.offered = 0;
   client_.Say(smtp::reply::kReadyToStartTls.text());
-  CO_TRY(co_await client_.Flush());
+  // Within the handshake's time, since its place is taken.
+  CO_TRY(
+      co_await client_.Flush(services_.loop.Now() + HandshakeTime(services_)));
   absl::Status shaken =
       co_await ShakeHands(services_, client_, TlsStart::kStartTls);
   CountCommand(services_, state_, Verb::kStartTls, shaken.ok());

@@ -144,9 +144,14 @@ Task<absl::Status> Transaction::Converse() {
     CO_TRY(co_await SendReplies(services_, client_, state_, true));
     if (chunks_ != nullptr) {
       CO_TRY(co_await chunks_->Fill(deadline));
-    } else {
-      CO_TRY(co_await client_.Fill(deadline));
+      continue;
     }
+    const io::Time patience = HoldersDeadline(services_, deadline);
+    absl::Status filled = co_await client_.Fill(patience);
+    const bool is_in_nobodys_way = absl::IsDeadlineExceeded(filled) &&
+                                   patience < deadline &&
+                                   !services_.pool.is_crowded();
+    if (!is_in_nobodys_way) CO_TRY(std::move(filled));
   }
 }
 

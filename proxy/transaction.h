@@ -38,6 +38,9 @@ class Transaction {
   // A group of pipelined commands is at most so long; what the client sent
   // beyond it follows in the next one.
   static constexpr size_t kMaxGroupOctets = 16384;
+  // And so many are answered by us, since errors are counted when they are
+  // said.
+  static constexpr size_t kMaxGroupLocals = 20;
   // Recipients named in the log line; the rest are counted.
   static constexpr size_t kMaxLoggedRecipients = 20;
 
@@ -146,6 +149,7 @@ class Transaction {
   SpareVector<std::string> recipients_;
   size_t recipient_count_ = 0;          // accepted
   size_t asked_recipients_ = 0;         // in the group, not answered yet
+  size_t locals_ = 0;                   // in the group, answered by us
   size_t overshoot_ = 0;                // answered 452
   std::unique_ptr<ChunkRelay> chunks_;  // since the first BDAT
   bool chunks_ended_ = false;           // the LAST one was answered

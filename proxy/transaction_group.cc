@@ -31,7 +31,7 @@ bool IsOutOfStep(Verb verb, bool open, int code) {
 // Takes the commands that the client has sent already. True when one of them
 // is not the transaction's business: it is left to the session.
 bool Transaction::Collect() {
-  while (wire_->size() < kMaxGroupOctets) {
+  while (wire_->size() < kMaxGroupOctets && locals_ < kMaxGroupLocals) {
     // A client that is slowed down has its commands one by one.
     if (!group_.empty() && IsSlowedDown(services_, state_)) return false;
     const std::optional<ClientChannel::Line> line = client_.TakeLine();
@@ -89,6 +89,7 @@ bool Transaction::Collect() {
 }
 
 void Transaction::AddLocal(Verb verb, std::string_view reply) {
+  ++locals_;
   group_.emplace_back(verb, wire_->size(), SpareCopy(reply), std::string());
 }
 
@@ -268,6 +269,7 @@ void Transaction::CloseGroup() {
   wire_->clear();
   sent_ = 0;
   asked_recipients_ = 0;
+  locals_ = 0;
   if (lost_) {
     lease_.Return();  // closed: not at a boundary
     open_ = false;

@@ -282,7 +282,11 @@ Task<void> Worker::Serve(std::unique_ptr<Arrival> arrival) {
                   arrival->TakeVisit());
   arrival.reset();
   sessions_.PushBack(session);
-  if (behind_first_mail_) session.Drain(Session::Leaving::kBehindMail);
+  if (draining_) {
+    session.Drain(Session::Leaving::kNow);
+  } else if (behind_first_mail_) {
+    session.Drain(Session::Leaving::kBehindMail);
+  }
   co_await session.Run();
   Leave();
 }
@@ -346,10 +350,7 @@ void Worker::NoteLoad() {
 void Worker::Drain(Parting parting) {
   if (leaving_) {
     // More haste than was announced.
-    if (parting != Parting::kAtOnce || draining_) return;
-    draining_ = true;
-    sessions_.ForEach(
-        [](Session& session) { session.Drain(Session::Leaving::kNow); });
+    if (parting == Parting::kAtOnce && !draining_) SendAway();
     return;
   }
   leaving_ = true;
@@ -377,9 +378,8 @@ Task<void> Worker::LetFinish(Parting parting, io::Time drain_end) {
   static_cast<void>(accepting_ended && all_left);  // who is left has to go now
 }
 
-Task<void> Worker::DrainAndStop(Parting parting) {
-  const io::Time drain_end = loop_.Now() + generation_->settings.drain_timeout;
-  if (parting != Parting::kAtOnce) co_await LetFinish(parting, drain_end);
+// Everybody is to leave as soon as possible.
+void Worker::SendAway() {
   draining_ = true;
   delays_.WakeAll(absl::AbortedError("draining"));
   names_.Interrupt();
@@ -387,6 +387,12 @@ Task<void> Worker::DrainAndStop(Parting parting) {
   arrivals_.ForEach([](Arrival& arrival) { arrival.Abort(); });
   sessions_.ForEach(
       [](Session& session) { session.Drain(Session::Leaving::kNow); });
+}
+
+Task<void> Worker::DrainAndStop(Parting parting) {
+  const io::Time drain_end = loop_.Now() + generation_->settings.drain_timeout;
+  if (parting != Parting::kAtOnce) co_await LetFinish(parting, drain_end);
+  SendAway();
   const bool drained = co_await session_tasks_.Drained(drain_end);
   if (!drained) {
     counters_.limits_hit[Limit::kDrainTimeout] +=

@@ -162,6 +162,7 @@ class Worker {
   Task<void> TurnAway(std::unique_ptr<io::Stream> stream, std::string words);
   void NoteLoad();
   Task<void> LetFinish(Parting parting, io::Time drain_end);
+  void SendAway();
   Task<void> DrainAndStop(Parting parting);
 
   io::Loop& loop_;

@@ -122,6 +122,11 @@ Task<absl::Status> TlsStream::WriteTls(std::string_view bytes,
     const Step step = engine_->Write(bytes, &taken);
     bytes.remove_prefix(taken);
     if (step == Step::kDone) break;
+    // In the middle of a KeyUpdate, say, libssl writes nothing.
+    if (step == Step::kWantRead) {
+      co_return absl::UnavailableError(
+          "the peer left a TLS message unfinished");
+    }
     if (step != Step::kWantWrite) co_return ErrorOf(step, *engine_);
     CO_TRY(co_await Flush(deadline));
   }

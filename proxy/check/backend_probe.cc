@@ -265,7 +265,14 @@ Task<absl::Status> BackendProbe::TryXclient(Backend& backend) {
     is_shared_ = false;
     co_return absl::OkStatus();
   }
-  CO_TRY_LET(offered, co_await backend.GreetAs(client, ReplyDeadline()));
+  CO_TRY_LET(greeted, co_await backend.GreetAs(client, ReplyDeadline()));
+  if (greeted.code != 250) {
+    co_return MakeStatus(
+        absl::StatusCode::kUnavailable,
+        absl::StrFormat("reply to EHLO in the client's name: %s",
+                        Shown(greeted)));
+  }
+  const smtp::EhloCapabilities offered = smtp::ParseEhlo(greeted.text);
   CO_TRY(co_await TryRelay(backend, /*as_client=*/true));
   is_shared_ = offered.xclient.Has(smtp::ClientAttribute::kAddress);
   if (is_shared_) CO_TRY(co_await TrySecondXclient(backend));

@@ -160,6 +160,74 @@ TEST(Backends, OneThatIsBackIsUsedAgain) {
   });
 }
 
+// Who sends clients asks first whether mail can be passed on, and sends none
+// while it cannot.
+TEST(Backends, TheOnlyOneIsFoundAgainWithoutAnyMail) {
+  for (const auto identity :
+       {BackendIdentity::kXclient, BackendIdentity::kProxy}) {
+    WorldOptions options;
+    options.settings.backend_identity = identity;
+    if (identity == BackendIdentity::kProxy) {
+      options.settings.pool_mode = PoolMode::kSession;
+      options.sink.proxy_header = true;
+    } else {
+      options.sink.xclient = Xclient::kMany;
+    }
+    World world(std::move(options));
+    world.AtTime(10s, [&world] { world.RestartBackend(50s); });
+    for (int i = 0; i < 2; ++i) {
+      ClientPlan plan = MakeClient(i, 1);
+      plan.start_after = i == 0 ? 1s : 30s;
+      world.AddClient(std::move(plan));
+    }
+    ClientPlan silent = Saying({"NOOP"});
+    silent.start_after = 200s;
+    world.AddClient(std::move(silent));
+    EXPECT_EQ(world.Run(), "");
+    ExpectAllSent(world.client(0));
+    EXPECT_EQ(world.client(1).results()[0].mail, 451);
+    EXPECT_TRUE(world.LogHas("answers again"));
+  }
+}
+
+// A crowd that the other one alone cannot serve is no reason not to look.
+TEST(Backends, OneThatIsBackRelievesTheOther) {
+  ForEachWorld(6, [](uint64_t number) {
+    WorldOptions options = Several(2, number);
+    options.settings.backend_max_connections = 2 + static_cast<int>(number % 3);
+    options.settings.backend_max_uses = 5;
+    options.settings.backend_backoff_max = Settings::Seconds(1);
+    options.mischief = At("DATA", Delays(100ms));
+    World world(std::move(options));
+    world.loop().set_refused(Sink(1), true);
+    world.AtTime(2s, [&world] { world.loop().set_refused(Sink(1), false); });
+    for (int i = 0; i < 20; ++i) {
+      ClientPlan plan = MakeClient(i, 15);
+      plan.start_after = 1s;
+      world.AddClient(std::move(plan));
+    }
+    EXPECT_EQ(world.Run(), "");
+    for (int i = 0; i < 20; ++i) ExpectAllSent(world.client(i));
+    EXPECT_GT(MailsOf(world, 1), 60);
+  });
+}
+
+// Many connections that fail together are one failure: the pause is short.
+TEST(Backends, AShortOutageIsShortHoweverManyWait) {
+  ForEachWorld(6, [](uint64_t number) {
+    WorldOptions options = Several(1, number);
+    options.settings.backend_warm_spares = 12;
+    World world(std::move(options));
+    world.loop().set_refused(Sink(0), true);
+    world.AtTime(500ms, [&world] { world.loop().set_refused(Sink(0), false); });
+    ClientPlan plan = MakeClient(0, 1);
+    plan.start_after = 2s;
+    world.AddClient(std::move(plan));
+    EXPECT_EQ(world.Run(), "");
+    ExpectAllSent(world.client(0));
+  });
+}
+
 // By all workers together, however often they try.
 TEST(Backends, AnOutageIsOneLineAndThenOneEachMinute) {
   for (const int workers : {1, 2}) {

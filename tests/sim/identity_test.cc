@@ -208,6 +208,40 @@ TEST(Identity, E099TheBackendsWordOnAClientIsGivenToIt) {
   });
 }
 
+// And one on its name, which is heard behind XCLIENT where that tells no HELO,
+// and while it is not known yet whether it tells of many.
+TEST(Identity, E099TheBackendsWordOnAClientsNameIsGivenToIt) {
+  ForEachWorld(2 * 2 * 6, [](uint64_t number) {
+    const Mode& mode = kModes[number % 2 == 0 ? 0 : 8];
+    const bool leaves = number / 2 % 2 == 1;
+    WorldOptions options = InMode(mode, number);
+    options.mischief =
+        [=](const SinkMta::Event& event) -> std::optional<Misdeed> {
+      const bool is_first =
+          event.verb == "EHLO" &&
+          event.line.find("c0.example") != std::string_view::npos;
+      if (!is_first) return std::nullopt;
+      return Says(leaves ? "421 4.7.0 not now\r\n"
+                         : "550 5.7.1 <c0.example>: Helo command rejected\r\n",
+                  leaves);
+    };
+    World world(std::move(options));
+    ClientPlan first = MakeClient(0, 2);
+    ClientPlan second = MakeClient(1, 2);
+    second.start_after = 10s;
+    world.AddClient(std::move(first));
+    world.AddClient(std::move(second));
+    EXPECT_EQ(world.Run(), "");
+    ExpectAllSent(world.client(1));
+    const std::vector<MailResult>& results = world.client(0).results();
+    EXPECT_EQ(results[0].mail, leaves ? 451 : 550);
+    if (mode.name == "Exim") {
+      EXPECT_EQ(results[1].mail, leaves ? 451 : 550);
+    }
+    EXPECT_FALSE(world.LogHas("next attempt"));
+  });
+}
+
 TEST(Identity, E100WithoutTheOfferNoMailPassesWhereItIsRequired) {
   const std::pair<BackendIdentity, bool> kCases[] = {
       {BackendIdentity::kXclient, false},

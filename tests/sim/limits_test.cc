@@ -60,6 +60,18 @@ TEST(Errors, E063EachErrorBeyondTheSoftLimitWaitsAndTheHardLimitEnds) {
   }
 }
 
+// However many are in one segment, inside a transaction as well.
+TEST(Errors, E063TheHardLimitHoldsForNonsenseAtOnce) {
+  World world((WorldOptions()));
+  ClientPlan plan;
+  plan.raw = {{"MAIL FROM:<a@b.example>\r\n", 1},
+              {std::string(8000, '\n'), 1000}};
+  world.AddClient(std::move(plan));
+  EXPECT_EQ(world.Run(), "");
+  EXPECT_LE(CountReplies(world.client(0), "500 5.5.2"), 20);
+  EXPECT_EQ(CountReplies(world.client(0), "421 4.7.0"), 1);
+}
+
 TEST(Errors, E063NobodyElseWaitsForADelay) {
   WorldOptions options;
   options.settings.backend_max_connections = 1;

@@ -8,6 +8,7 @@
 
 #include "tests/sim/faults.h"
 #include "tests/sim/misdeeds.h"
+#include "tests/sim/plans.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/world.h"
 
@@ -264,6 +265,42 @@ TEST(Workers, ABusyWorkerLeavesTheOtherItsShare) {
     EXPECT_EQ(world.Run(), "");
     ExpectAllSent(world.client(8));
   });
+}
+
+// Postfix has stress mode for it.
+TEST(Waiting, WhoHoldsAConnectionAndSaysNothingIsInTheWay) {
+  for (const int workers : {1, 2}) {
+    WorldOptions options;
+    options.workers = workers;
+    options.settings.backend_max_connections = 2;
+    World world(std::move(options));
+    for (int i = 0; i < 2; ++i) {
+      ClientPlan holder = Saying({"MAIL FROM:<a@b.example>"});
+      holder.worker = i % workers;
+      holder.says_quit = false;
+      holder.stays = 1h;
+      world.AddClient(std::move(holder));
+    }
+    ClientPlan plan = MakeClient(2, 1);
+    plan.start_after = 60s;
+    world.AddClient(std::move(plan));
+    EXPECT_EQ(world.Run(), "");
+    ExpectAllSent(world.client(2));
+    EXPECT_LT(world.client(2).ended_after(), 60s + 15s);
+  }
+}
+
+// With nobody behind them they have their time.
+TEST(Waiting, WhoIsInNobodysWayMayThinkForLong) {
+  WorldOptions options;
+  options.settings.backend_max_connections = 1;
+  World world(std::move(options));
+  ClientPlan plan = MakeClient(0, 1);
+  plan.pipelining = false;
+  plan.pause = 100s;
+  world.AddClient(std::move(plan));
+  EXPECT_EQ(world.Run(), "");
+  ExpectAllSent(world.client(0));
 }
 
 // --- the way out ------------------------------------------------------------

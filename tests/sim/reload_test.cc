@@ -476,5 +476,22 @@ TEST(Parting, MoreHasteMayBeAskedForMeanwhile) {
   EXPECT_LT(world.client(0).ended_after(), 20s);
 }
 
+// Also those that have not been greeted yet.
+TEST(Parting, HasteReachesWhoHasJustCome) {
+  for (const int wait : {60, 8}) {
+    WorldOptions options;
+    options.settings.drain_timeout = 600s;
+    options.settings.greet_wait = Settings::Seconds(wait);
+    World world(std::move(options));
+    ClientPlan plan = Saying(std::vector<std::string>(20, "NOOP"), 4s);
+    plan.start_after = 1s;
+    world.AddClient(std::move(plan));
+    world.AtTime(5s, [&] { world.Drain(Parting::kWhenDone); });
+    world.AtTime(7s, [&] { world.Drain(); });
+    EXPECT_EQ(world.Run(), "");
+    EXPECT_LT(world.client(0).ended_after(), 10s);
+  }
+}
+
 }  // namespace
 }  // namespace tlspost::sim

@@ -135,6 +135,31 @@ TEST(HandshakeLimits, OneClientDoesNotTakeThemAll) {
   ExpectAllSent(world.client(6));
 }
 
+// Many addresses that say STARTTLS and then nothing.
+TEST(HandshakeLimits, WhoIsSilentDoesNotKeepThemForLong) {
+  WorldOptions options;
+  options.settings.tls_handshake_limit = 4;
+  options.settings.tls_handshake_timeout = Settings::Seconds(30);
+  World world(std::move(options));
+  for (int i = 0; i < 4; ++i) {
+    ClientPlan plan;
+    plan.address = "198.51.100." + std::to_string(i);
+    plan.raw = {{"STARTTLS\r\n", 1}};
+    plan.says_quit = false;
+    plan.stays = 1h;
+    world.AddClient(std::move(plan));
+  }
+  for (int i = 0; i < 2; ++i) {
+    ClientPlan plan = MakeClient(7 + i, 1);
+    plan.tls = ClientTls::kTls13;
+    plan.start_after = i == 0 ? 5s : 12s;
+    world.AddClient(std::move(plan));
+  }
+  EXPECT_EQ(world.Run(), "");
+  EXPECT_EQ(world.counters().handshakes_refused, 1);
+  ExpectAllSent(world.client(5));
+}
+
 // --- TLS to the backend -----------------------------------------------------
 
 TEST(BackendTls, DeliversHoweverTheCiphertextIsCut) {

@@ -192,14 +192,14 @@ TEST(TwoClients, E097NobodyStarvesWhenManyWaitForOneSlot) {
 TEST(TwoClients, E097WhoWaitsTooLongHearsThatTheServerIsBusy) {
   ForEachWorld(40, [](uint64_t number) {
     WorldOptions options = OneSlot(number, kXclients[number % 3]);
-    options.settings.pool_wait_timeout = 30s;
+    options.settings.pool_wait_timeout = 3s;
     World world(std::move(options));
     ClientPlan slow = MakeClient(0, 1);
     slow.pipelining = false;
-    slow.pause = 40s;  // it holds the connection for longer than that
+    slow.pause = 8s;  // it holds the connection for longer than that
     world.AddClient(std::move(slow));
     ClientPlan second = MakeClient(1, 1);
-    second.start_after = 85s + (number % 10) * 1s;
+    second.start_after = 17s + (number % 10) * 100ms;
     world.AddClient(std::move(second));
     EXPECT_EQ(world.Run(), "");
     ExpectAllSent(world.client(0));

@@ -65,6 +65,25 @@ TEST_P(HeldBuffers, AnIdleClientHoldsNone) {
   client->End();
 }
 
+TEST_P(HeldBuffers, AClientThatHasSaidQuitHoldsNone) {
+  const std::unique_ptr<Client> client = NewClient();
+  client->Say("QUIT\r\n");
+  stage_.Turn();
+  EXPECT_EQ(held(), 0u);
+  client->End();
+}
+
+// One that takes its replies when it likes.
+TEST_P(HeldBuffers, MoreRepliesThanOneTakesHoldNone) {
+  const std::unique_ptr<Client> client = NewClient();
+  std::string words;
+  for (int i = 0; i < 100; ++i) words += "EHLO x\r\n";
+  client->Say(words + "QUIT\r\n");
+  stage_.Turn();
+  EXPECT_EQ(held(), 0u);
+  client->End();
+}
+
 TEST_P(HeldBuffers, ACommandThatWaitsForTheMailServerHoldsNone) {
   Wait("MAIL FROM:<a@example.org>\r\n");
 }

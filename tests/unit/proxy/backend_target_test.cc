@@ -50,14 +50,32 @@ TEST(BackendTarget, EachFailureDoublesThePauseUpToTheLongest) {
   for (const uint64_t random : {uint64_t{0}, ~uint64_t{0}, uint64_t{12345}}) {
     BackendTarget target(At("mail:25"));
     io::Duration full = 500ms;
+    io::Time now = kStart;
     for (int i = 0; i < 12; ++i) {
-      const io::Duration pause = target.NoteFailure(kStart, 500ms, 30s, random);
+      const io::Duration pause =
+          target.NoteFailure(now, now, 500ms, 30s, random);
       EXPECT_GE(pause, full / 2);
       EXPECT_LE(pause, full);
-      EXPECT_EQ(target.retry_at(), kStart + pause);
+      EXPECT_EQ(target.retry_at(), now + pause);
       full = std::min<io::Duration>(full * 2, 30s);
+      now = target.retry_at();
     }
   }
+}
+
+// However many connections were under way when the backend broke, and however
+// late each of them fails.
+TEST(BackendTarget, WhatWasUnderWayFailsOnce) {
+  BackendTarget target(At("mail:25"));
+  const io::Duration pause = target.NoteFailure(kStart, kStart, 1s, 30s, 0);
+  const io::Time retry = target.retry_at();
+  EXPECT_EQ(target.NoteFailure(kStart - 10s, kStart, 1s, 30s, 0), pause);
+  EXPECT_EQ(target.NoteFailure(kStart, kStart + 100ms, 1s, 30s, 0),
+            pause - 100ms);
+  EXPECT_EQ(target.NoteFailure(kStart - 1s, kStart + 20s, 1s, 30s, 0), 0s);
+  EXPECT_EQ(target.retry_at(), retry);
+  // One that was begun since then is another.
+  EXPECT_EQ(target.NoteFailure(retry, retry, 1s, 30s, 0), 1s);
 }
 
 // E103: half-open.
@@ -67,7 +85,7 @@ TEST(BackendTarget, E103ADownOneIsTriedByOneConnectionAtATime) {
   ++target.dialing;
   EXPECT_TRUE(target.MayDial(kStart));  // up: as many as are wanted
   --target.dialing;
-  const io::Duration pause = target.NoteFailure(kStart, 1s, 30s, 0);
+  const io::Duration pause = target.NoteFailure(kStart, kStart, 1s, 30s, 0);
   EXPECT_FALSE(target.MayDial(kStart));
   EXPECT_FALSE(target.MayDial(kStart + pause - 1ms));
   EXPECT_TRUE(target.MayDial(kStart + pause));
@@ -81,7 +99,7 @@ TEST(BackendTarget, E103ADownOneIsTriedByOneConnectionAtATime) {
 TEST(BackendTarget, OneThatIsBackGetsItsShareLittleByLittle) {
   BackendTarget target(At("mail:25"));
   EXPECT_FALSE(target.has_its_share());
-  target.NoteFailure(kStart, 1s, 30s, 0);
+  target.NoteFailure(kStart, kStart, 1s, 30s, 0);
   target.NoteOpened();
   for (int ended = 0; ended < 5; ++ended) {
     target.lent = ended;
@@ -125,11 +143,11 @@ TEST(BackendTargets, DownAndAvoidedAndSlowOnesComeLast) {
   EXPECT_EQ(targets.BestToDial(kStart, {}), &second);
   EXPECT_EQ(targets.BestToDial(kStart + BackendTarget::kFarewellPause, {}),
             &first);
-  const io::Duration pause = first.NoteFailure(kStart, 1s, 30s, 0);
+  const io::Duration pause = first.NoteFailure(kStart, kStart, 1s, 30s, 0);
   EXPECT_EQ(targets.BestToDial(kStart, {}), &second);
   EXPECT_EQ(targets.BestToDial(kStart + pause, {}), &second);
   EXPECT_FALSE(targets.all_down());
-  second.NoteFailure(kStart, 60s, 60s, 0);
+  second.NoteFailure(kStart, kStart, 60s, 60s, 0);
   EXPECT_TRUE(targets.all_down());
   EXPECT_EQ(targets.BestToDial(kStart, {}), nullptr);
   EXPECT_EQ(targets.BestToDial(kStart + pause, {}), &first);
@@ -147,7 +165,7 @@ TEST(BackendTargets, TheUnknownAndTheDueAreProbed) {
   --second.dialing;
   second.capabilities.emplace();
   EXPECT_EQ(targets.DueForProbe(kStart), nullptr);
-  const io::Duration pause = first.NoteFailure(kStart, 1s, 30s, 0);
+  const io::Duration pause = first.NoteFailure(kStart, kStart, 1s, 30s, 0);
   EXPECT_EQ(targets.DueForProbe(kStart), nullptr);
   EXPECT_EQ(targets.DueForProbe(kStart + pause), &first);
 }
@@ -180,7 +198,7 @@ TEST(BackendTargets, OfferWhatAllOfThemDo) {
 TEST(BackendTargets, WhatStaysKeepsWhatIsKnownOfIt) {
   BackendTargets targets(std::vector<BackendAddress>{At("a", 25), At("b", 26)});
   BackendTarget& a = Nth(targets, 0);
-  a.NoteFailure(kStart, 500ms, 30s, /*random=*/0);
+  a.NoteFailure(kStart, kStart, 500ms, 30s, /*random=*/0);
   targets.Replace({At("c", 27), At("a", 25)});
   EXPECT_EQ(targets.size(), 2u);
   EXPECT_TRUE(a.is_down());

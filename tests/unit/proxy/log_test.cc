@@ -340,6 +340,37 @@ TEST_F(LogTest, CountsWhatNoDaemonTakes) {
   EXPECT_EQ(log->dropped(), 1u);
 }
 
+TEST_F(LogTest, CountsWhatAFullDiskDoesNotTake) {
+  LogOptions options = Options();
+  options.file = "/dev/full";
+  const auto log = Open(options);
+  for (int i = 0; i < 5; ++i) log->Info("into the void");
+  for (int i = 0; i < 3000 && log->dropped() < 5; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_GE(log->dropped(), 5u);
+}
+
+TEST_F(LogTest, WhatCouldNotBeWrittenIsSaidWhenThereIsRoom) {
+  LogOptions options = Options();
+  ASSERT_EQ(symlink("/dev/full", path().c_str()), 0);
+  const auto log = Open(options);
+  log->Info("into the void");
+  for (int i = 0; i < 3000 && log->dropped() == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  ASSERT_EQ(unlink(path().c_str()), 0);
+  ASSERT_TRUE(log->Reopen().ok());
+  log->Info("there is room");
+  for (int i = 0; i < 3000 && Lines().size() < 2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  ASSERT_EQ(Lines().size(), 2u);
+  EXPECT_THAT(Lines()[0], HasSubstr("warning: 1 log lines could not be "
+                                    "written: No space left on device"));
+  EXPECT_THAT(Lines()[1], HasSubstr("there is room"));
+}
+
 TEST_F(LogTest, ADaemonThatIsNotThereIsNamed) {
   LogOptions options = Options();
   options.file.clear();
