@@ -160,8 +160,9 @@ class BackendPool final : private LeaseHome {
   int open_connections() const { return open_; }
   int idle_connections() const { return static_cast<int>(idle_.size()); }
   int waiting() const { return static_cast<int>(waiting_.size()); }
-  // Whether somebody waits for a connection, here or in another worker.
-  bool is_crowded() const { return !waiting_.empty() || slots_->OthersWish(); }
+  // Whether somebody waits for whom no connection is being opened, here or in
+  // another worker.
+  bool is_crowded() { return WaitersUnserved() > 0 || slots_->OthersWish(); }
   // How each backend does, as this worker sees it (backend_pool_facts.cc).
   std::vector<TargetFacts> Targets() const;
 
@@ -193,6 +194,8 @@ class BackendPool final : private LeaseHome {
   int CountedDials() const;
   int WaitersUnserved();
   int DialsMissing();
+  bool IsProbe(const BackendTarget& target) const;
+  bool MayProbe() const;
   BackendTarget* NextTarget();
   Task<void> Dial(BackendTarget& target);
   Task<absl::StatusOr<std::unique_ptr<Backend>>> OpenConnection(

@@ -100,8 +100,7 @@ bool BackendPool::Counts(const Dialing& dialing) const {
   const bool is_current =
       dialing.opening == opening_ && !dialing.target.is_removed();
   if (!is_current) return false;
-  const bool is_probe = dialing.target.is_down() && !targets_.all_down();
-  if (is_probe) return false;
+  if (IsProbe(dialing.target)) return false;
   if (loop_.Now() - dialing.started < kSlowDial) return true;
   const std::vector<BackendTarget*> slow = SlowTargets();
   const BackendTarget* best = targets_.BestToDial(loop_.Now(), slow);
@@ -135,14 +134,31 @@ int BackendPool::DialsMissing() {
   return unserved == 0 && is_unknown ? 1 : unserved;
 }
 
+// Whether a connection to it is only to find out if it is back.
+bool BackendPool::IsProbe(const BackendTarget& target) const {
+  return target.is_down() && !targets_.all_down();
+}
+
+// Before those who wait as well, or a crowd that one backend cannot serve would
+// keep the other from ever being found again; but one at a time, and only
+// beside connections that serve these.
+bool BackendPool::MayProbe() const {
+  if (waiting_.empty()) return true;
+  const bool is_probing = std::any_of(
+      dialing_.begin(), dialing_.end(),
+      [](const Dialing* dialing) { return dialing->target.is_down(); });
+  const bool are_served =
+      CountedDials() > 0 ||
+      std::any_of(lent_.begin(), lent_.end(),
+                  [](const Backend* backend) { return !backend->dedicated(); });
+  return !is_probing && are_served;
+}
+
 // Where the next connection is to be opened to; null: nowhere now.
 BackendTarget* BackendPool::NextTarget() {
   const io::Time now = loop_.Now();
   BackendTarget* const probe = targets_.DueForProbe(now);
-  // Before those who wait, as far as others serve them: a crowd that one
-  // backend cannot serve would keep the other from ever being found again.
-  const bool is_affordable = waiting_.empty() || open_ > 0;
-  if (probe != nullptr && targets_.size() > 1 && is_affordable) return probe;
+  if (probe != nullptr && targets_.size() > 1 && MayProbe()) return probe;
   if (DialsMissing() > 0) return targets_.BestToDial(now, SlowTargets());
   // Also without anybody who needs it: /readyz tells those who send clients.
   if (probe != nullptr) return probe;

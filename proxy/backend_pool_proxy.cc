@@ -59,9 +59,12 @@ int BackendPool::WaitersWithoutDial() {
 // find out what the backend offers.
 void BackendPool::ChooseClient(Dialing& dialing) {
   GrantOp* chosen = nullptr;
-  waiting_.ForEach([&](GrantOp& waiter) {
-    if (chosen == nullptr && !IsDialledFor(waiter)) chosen = &waiter;
-  });
+  // What a backend that was down says to a client is no word on that client.
+  if (!IsProbe(dialing.target)) {
+    waiting_.ForEach([&](GrantOp& waiter) {
+      if (chosen == nullptr && !IsDialledFor(waiter)) chosen = &waiter;
+    });
+  }
   if (chosen == nullptr) {
     dialing.header = smtp::EncodeLocalProxyHeader();
     return;

@@ -140,7 +140,8 @@ Task<Introducer::Outcome> Introducer::SayXclient(
     co_return HearRefusal(backend, *reply, was_used, identity, refusal);
   }
   ++counters_.xclients;
-  const Outcome learned = co_await LearnReuse(backend, identity, refusal);
+  const Outcome learned =
+      co_await LearnReuse(backend, identity, was_used, refusal);
   co_return learned;
 }
 
@@ -198,7 +199,7 @@ void Introducer::LogMisconfigured(const Backend& backend,
 // --- what is learnt of a backend --------------------------------------------
 
 Task<Introducer::Outcome> Introducer::LearnReuse(
-    Backend& backend, const smtp::ClientIdentity& identity,
+    Backend& backend, const smtp::ClientIdentity& identity, bool was_used,
     std::string& refusal) {
   // A backend that takes no HELO in XCLIENT wants to hear it after each.
   const bool needs_ehlo =
@@ -212,7 +213,9 @@ Task<Introducer::Outcome> Introducer::LearnReuse(
     ++counters_.backend_stale;
     co_return Outcome::kTryAnother;
   }
-  if (greeted->code != 250 && greeted->code < 400) {
+  // A connection that has not heard of anybody tells whether it is this client
+  // that is refused.
+  if (greeted->code != 250 && (was_used || greeted->code < 400)) {
     co_return Outcome::kTryAnother;
   }
   if (greeted->code != 250) {

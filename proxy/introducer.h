@@ -87,7 +87,7 @@ class Introducer {
                       bool was_used, const smtp::ClientIdentity& identity,
                       std::string& refusal);
   Task<Outcome> LearnReuse(Backend& backend,
-                           const smtp::ClientIdentity& identity,
+                           const smtp::ClientIdentity& identity, bool was_used,
                            std::string& refusal);
   void NoteReuse(Backend& backend, IdentityReuse reuse);
   // Says once that the backend takes us for every client.

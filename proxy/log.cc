@@ -117,6 +117,7 @@ class QueuedLog final : public Log {
               "mail; raise log_queue_size or write to a faster place",
               dropped));
     }
+    if (lossy_->is_losing()) return;
     if (const size_t lost = News(lossy_->lost(), said_lost_)) {
       Put("warning: ", absl::StrFormat("%d log lines could not be written: %s",
                                        lost, strerror(lossy_->last_error())));

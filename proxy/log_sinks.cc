@@ -122,6 +122,7 @@ void FileSink::WriteOut() {
     }
     at += written;
     left -= static_cast<size_t>(written);
+    NoteTaken();
   }
   text_.clear();
 }
@@ -181,11 +182,12 @@ void DatagramSink::sink_it_(const spdlog::details::log_msg& message) {
           ? SyslogDatagram(priority, line,
                            spdlog::log_clock::to_time_t(message.time))
           : JournalDatagram(priority, line);
-  if (Send(datagram)) return;
+  if (Send(datagram)) return NoteTaken();
   // The daemon may have been restarted, which makes a new socket.
   int error = Connect();
   if (error == 0 && !Send(datagram)) error = errno;
-  if (error != 0) CountLost(1, error);
+  if (error != 0) return CountLost(1, error);
+  NoteTaken();
 }
 
 std::string DatagramSink::SyslogDatagram(int priority, std::string_view line,

@@ -39,16 +39,23 @@ class LossySink {
   size_t lost() const { return lost_.load(std::memory_order_relaxed); }
   // Why the last of them were lost, as an errno.
   int last_error() const { return error_.load(std::memory_order_relaxed); }
+  // Whether the last one was: what is said of it now would be lost as well.
+  bool is_losing() const { return losing_.load(std::memory_order_relaxed); }
 
  protected:
   void CountLost(size_t lines, int error) {
     error_.store(error, std::memory_order_relaxed);
+    losing_.store(true, std::memory_order_relaxed);
     lost_.fetch_add(lines, std::memory_order_relaxed);
+  }
+  void NoteTaken() {
+    if (is_losing()) losing_.store(false, std::memory_order_relaxed);
   }
 
  private:
   std::atomic<size_t> lost_ = 0;
   std::atomic<int> error_ = 0;
+  std::atomic<bool> losing_ = false;
 };
 
 // Lines in a file, or on standard error.

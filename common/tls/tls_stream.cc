@@ -37,7 +37,15 @@ Task<absl::StatusOr<io::Chunk>> TlsStream::Read(io::Time deadline) {
   io::Chunk bytes;
   while (true) {
     const absl::StatusOr<Progress> progress = Next(&bytes);
-    if (has_output()) CO_TRY(co_await Flush(deadline));
+    if (has_output()) {
+      absl::Status flushed = co_await Flush(deadline);
+      // Not the silence that `deadline` is about: a part of a record may be
+      // out.
+      if (absl::IsDeadlineExceeded(flushed)) {
+        co_return absl::UnavailableError("the peer takes nothing any more");
+      }
+      if (!flushed.ok()) co_return flushed;
+    }
     if (!progress.ok()) co_return progress.status();
     if (*progress == Progress::kMustFlush) continue;
     if (*progress != Progress::kNeedsInput) co_return bytes;

@@ -190,6 +190,37 @@ TEST(Backends, TheOnlyOneIsFoundAgainWithoutAnyMail) {
   }
 }
 
+// And refuses nobody: what it says when it is tried again is no word on whoever
+// waits meanwhile.
+TEST(Backends, E103ADownOneRefusesNobodyByProxyHeader) {
+  ForEachWorld(12, [](uint64_t number) {
+    WorldOptions options = Several(2, number);
+    options.settings.backend_identity = BackendIdentity::kProxy;
+    options.settings.pool_mode = PoolMode::kSession;
+    options.settings.backend_max_connections = 4;
+    options.settings.backend_backoff_max = Settings::Seconds(1);
+    options.sink.xclient = Xclient::kNone;
+    options.sink.proxy_header = true;
+    World* playing = nullptr;
+    options.mischief =
+        [&playing](const SinkMta::Event& event) -> std::optional<Misdeed> {
+      const bool is_bad = event.verb == "CONNECT" && LastSink(*playing) == 1;
+      if (!is_bad) return std::nullopt;
+      return Says("554 5.3.2 no service\r\n", /*close=*/true);
+    };
+    World world(std::move(options));
+    playing = &world;
+    for (int i = 0; i < 30; ++i) {
+      ClientPlan plan = MakeClient(i, 2);
+      plan.start_after = 5s + 200ms * i;
+      plan.pause = 300ms;
+      world.AddClient(std::move(plan));
+    }
+    EXPECT_EQ(world.Run(), "");
+    for (int i = 0; i < 30; ++i) ExpectAllSent(world.client(i));
+  });
+}
+
 // A crowd that the other one alone cannot serve is no reason not to look.
 TEST(Backends, OneThatIsBackRelievesTheOther) {
   ForEachWorld(6, [](uint64_t number) {

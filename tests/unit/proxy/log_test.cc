@@ -355,20 +355,32 @@ TEST_F(LogTest, WhatCouldNotBeWrittenIsSaidWhenThereIsRoom) {
   LogOptions options = Options();
   ASSERT_EQ(symlink("/dev/full", path().c_str()), 0);
   const auto log = Open(options);
-  log->Info("into the void");
-  for (int i = 0; i < 3000 && log->dropped() == 0; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  const auto lose = [&](size_t lines) {
+    for (size_t lost = 1; lost <= lines; ++lost) {
+      log->Info("into the void");
+      for (int i = 0; i < 3000 && log->dropped() < lost; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+    }
+    ASSERT_EQ(log->dropped(), lines);
+  };
+  // One by one, as the log would say each time that it has lost one.
+  lose(5);
   ASSERT_EQ(unlink(path().c_str()), 0);
   ASSERT_TRUE(log->Reopen().ok());
-  log->Info("there is room");
-  for (int i = 0; i < 3000 && Lines().size() < 2; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  ASSERT_EQ(Lines().size(), 2u);
-  EXPECT_THAT(Lines()[0], HasSubstr("warning: 1 log lines could not be "
+  const auto write = [&](const std::string& line, size_t lines) {
+    log->Info(line);
+    for (int i = 0; i < 3000 && Lines().size() < lines; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ASSERT_EQ(Lines().size(), lines);
+  };
+  write("there is room", 1);
+  write("again", 3);
+  EXPECT_THAT(Lines()[0], HasSubstr("there is room"));
+  EXPECT_THAT(Lines()[1], HasSubstr("warning: 5 log lines could not be "
                                     "written: No space left on device"));
-  EXPECT_THAT(Lines()[1], HasSubstr("there is room"));
+  EXPECT_THAT(Lines()[2], HasSubstr("again"));
 }
 
 TEST_F(LogTest, ADaemonThatIsNotThereIsNamed) {
