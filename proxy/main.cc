@@ -2,6 +2,10 @@
 // report, import-postfix, demo, healthcheck, container, and what is only
 // printed.
 
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <optional>
 #include <span>
@@ -29,6 +33,9 @@
 
 namespace tlspost {
 namespace {
+
+// The log's last lines are written within that time.
+constexpr std::chrono::milliseconds kLastWordsTime{5000};
 
 int Fail(const absl::Status& status) {
   const std::string line = "tlspost: " + std::string(MessageOf(status)) + "\n";
@@ -86,7 +93,14 @@ int Serve(std::span<const char* const> args) {
   const bool clean = server.Wait();
   signals.Stop();  // before what it calls is gone
   (*log)->Info("stopped");
-  return clean ? 0 : 1;
+  // Whoever reads the log may be stuck; what is still queued is lost then.
+  const int status = clean ? 0 : 1;
+  const auto give_up = [status] { _exit(status); };
+  const auto on_last_signal = [give_up](int number) {
+    if (number == SIGTERM || number == SIGINT) give_up();
+  };
+  signals.Start(on_last_signal, kLastWordsTime, give_up);
+  return status;
 }
 
 int RunContainer(std::span<const char* const> args) {

@@ -132,6 +132,29 @@ absl::Status Server::FitDescriptorLimit(Draft& draft) {
 
 // --- a reload -------------------------------------------------------------
 
+namespace {
+
+// A folder of authorities stays what it is until a restart: without the file
+// that it replaces nobody would be trusted, or everybody whom the system
+// trusts.
+absl::Status CheckAuthorities(const Settings& before, const Settings& now) {
+  const auto is_moved = [&](std::string Settings::*folder,
+                            std::string Settings::*file) {
+    return before.*folder != now.*folder && before.*file != now.*file;
+  };
+  const bool clients = is_moved(&Settings::tls_CApath, &Settings::tls_CAfile);
+  const bool backends =
+      is_moved(&Settings::backend_tls_CApath, &Settings::backend_tls_CAfile);
+  if (!clients && !backends) return absl::OkStatus();
+  const std::string prefix = clients ? "tls_" : "backend_tls_";
+  return Invalid(absl::StrFormat(
+      "%sCApath: changes together with %sCAfile and only at a start; restart, "
+      "or change %sCAfile alone",
+      prefix, prefix, prefix));
+}
+
+}  // namespace
+
 void Server::Reload() {
   if (reloader_ != nullptr) reloader_->Request();
 }
@@ -158,7 +181,12 @@ absl::Status Server::LoadAsked(TlsLoader::Loaded& loaded) {
   absl::StatusOr<Settings> settings = read_settings_();
   if (!settings.ok()) return settings.status();
   const Settings& before = generation_->settings;
+  const absl::Status fits = CheckAuthorities(before, *settings);
+  if (!fits.ok()) return fits;
   std::vector<std::string> kept = KeepUntilRestart(settings_, *settings);
+  // What is kept may not go with what is new.
+  const absl::Status valid = ValidateSettings(*settings);
+  if (!valid.ok()) return valid;
   auto draft = std::make_unique<Draft>();
   const absl::Status made = MakeDraft(*std::move(settings), *draft);
   if (!made.ok()) return made;

@@ -65,6 +65,7 @@ void Pacer::Pace() {
 }
 
 void Pacer::Hand(const std::vector<io::Time>& due) {
+  if (ended_) return;  // nobody is there to begin it
   for (const io::Time time : due) {
     if (due_.size() == kMaxDue) {
       ++missed_;

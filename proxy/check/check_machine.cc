@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,11 +13,14 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "common/base/status.h"
+#include "common/io/ares_resolver.h"
 #include "common/io/engine.h"
 #include "common/io/listen_socket.h"
 #include "common/io/machine.h"
 #include "common/io/memory_limit.h"
+#include "common/io/unix_channel.h"
 #include "proxy/check/check.h"
+#include "proxy/log.h"
 #include "proxy/memory_budget.h"
 #include "proxy/startup.h"
 
@@ -44,7 +50,37 @@ class MachineCheck {
     if (!admin.ok())
       return found_.Fail("admin_listen", MessageOf(admin.status()));
     for (const io::Endpoint& endpoint : *admin) {
-      CheckPort("admin_listen", endpoint);
+      CheckAdminPort(endpoint);
+    }
+  }
+
+  void CheckControlSocket() {
+    const std::string& path = settings_.control_socket;
+    if (path.empty()) return;
+    if (io::UnixChannel::Connect(path).ok()) {
+      return found_.Ok("control_socket",
+                       "ours already: somebody listens at " + path);
+    }
+    const std::string folder = path.substr(0, path.rfind('/') + 1);
+    if (access(folder.c_str(), W_OK | X_OK) == 0) {
+      found_.Ok("control_socket", path + " can be made");
+    } else {
+      found_.Fail("control_socket",
+                  absl::StrFormat("%s cannot be made: %s; make the folder, and "
+                                  "let this user write there",
+                                  path, strerror(errno)));
+    }
+  }
+
+  void CheckResolver() {
+    io::AresOptions options;
+    options.servers = settings_.dns_servers;
+    const auto resolver = io::CreateAresResolver(options);
+    if (resolver.ok()) return;
+    if (settings_.peername_lookup) {
+      found_.Fail("dns_servers", MessageOf(resolver.status()));
+    } else {
+      found_.Warn("dns_servers", MessageOf(resolver.status()));
     }
   }
 
@@ -100,9 +136,9 @@ class MachineCheck {
               absl::StrFormat("%d clients may wait to be accepted", wanted));
   }
 
-  void CheckLogFile() {
+  void CheckLog() {
     const std::string& file = settings_.log_file;
-    if (file.empty()) return;
+    if (file.empty()) return CheckLogDaemon();
     const size_t slash = file.rfind('/');
     const std::string folder =
         slash == std::string::npos ? "." : file.substr(0, slash + 1);
@@ -150,6 +186,40 @@ class MachineCheck {
   }
 
  private:
+  void CheckLogDaemon() {
+    if (settings_.log_to == LogTo::kStderr) return;
+    LogOptions options;
+    options.to = settings_.log_to;
+    options.syslog_name = settings_.syslog_name;
+    const auto log = OpenLog(options);
+    if (log.ok()) {
+      found_.Ok("log_to", "somebody takes the lines");
+    } else {
+      found_.Fail("log_to", MessageOf(log.status()));
+    }
+  }
+
+  // Each is free for itself, and not for both.
+  void CheckAdminPort(const io::Endpoint& endpoint) {
+    const bool is_taken = std::any_of(
+        listen_.begin(), listen_.end(), [&](const ListenAddress& address) {
+          return address.endpoint.port() == endpoint.port() &&
+                 endpoint.port() != 0 &&
+                 (Covers(address.endpoint, endpoint) ||
+                  Covers(endpoint, address.endpoint));
+        });
+    if (!is_taken) return CheckPort("admin_listen", endpoint);
+    found_.Fail("admin_listen " + endpoint.ToString(),
+                "is where clients come to; choose another port");
+  }
+
+  // Whether who comes to `b` may come to `a`.
+  static bool Covers(const io::Endpoint& a, const io::Endpoint& b) {
+    const std::string address = a.Address();
+    return address == "::" || (address == "0.0.0.0" && !b.is_ipv6()) ||
+           address == b.Address();
+  }
+
   void CheckPort(std::string_view setting, const io::Endpoint& endpoint) {
     const std::string thing =
         absl::StrFormat("%s %s", setting, endpoint.ToString());
@@ -186,7 +256,9 @@ void CheckMachine(const Settings& settings, std::vector<Finding>& findings) {
   check.CheckDescriptors();
   check.CheckEngine();
   check.CheckBacklog();
-  check.CheckLogFile();
+  check.CheckLog();
+  check.CheckControlSocket();
+  check.CheckResolver();
   check.CheckMemory();
   check.CheckClock();
 }

@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "proxy/certificate_files.h"
 #include "proxy/config.h"
 #include "proxy/settings_table.h"
@@ -52,6 +54,17 @@ constexpr std::string_view kSocketSettings[] = {"control_socket"};
 // held open.
 constexpr const char* kOwnProcess = "/proc/self";
 
+// Where OpenSSL is told to look for the system's authorities, if it is.
+void AddSystemAuthorities(std::vector<FileRule>& rules) {
+  if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr) {
+    rules.push_back(ReadBehind(file));
+  }
+  const char* folders = std::getenv("SSL_CERT_DIR");
+  if (folders == nullptr) return;
+  const std::vector<std::string> list = absl::StrSplit(folders, ':');
+  for (const std::string& folder : list) rules.push_back({folder, kMayRead});
+}
+
 std::vector<FileRule> ServerRules(const Settings& settings) {
   std::vector<FileRule> rules;
   for (const std::string_view folder : kSystemFolders) {
@@ -69,6 +82,7 @@ std::vector<FileRule> ServerRules(const Settings& settings) {
        {settings.tls_CApath, settings.backend_tls_CApath}) {
     if (!folder.empty()) rules.push_back({folder, kMayRead});
   }
+  AddSystemAuthorities(rules);
   for (const std::string_view name : kSocketSettings) {
     const Setting* setting = FindSetting(name);
     const std::string path =

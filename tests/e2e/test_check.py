@@ -105,6 +105,55 @@ class CheckMachineTest(checkcase.CheckCase):
             "LimitNOFILE",
         )
 
+    def test_what_else_a_start_takes(self):
+        """Whatever ends the start is found before."""
+        self.assert_found(
+            self.check(control_socket="/nowhere/control"),
+            "FAIL",
+            "control_socket",
+            "/nowhere/control cannot be made: No such file or directory",
+        )
+        self.assert_found(
+            self.check(dns_servers="nonsense"), "WARN", "dns_servers", "nonsense"
+        )
+        self.assert_found(
+            self.check(dns_servers="nonsense", peername_lookup="yes"),
+            "FAIL",
+            "dns_servers",
+            "nonsense",
+        )
+        for listen, admin in (
+            ("0.0.0.0", "127.0.0.1"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("[::]", "127.0.0.1"),
+        ):
+            port = util.free_port()
+            self.assert_found(
+                self.check(
+                    listen="%s:%d" % (listen, port),
+                    admin_listen="%s:%d" % (admin, port),
+                ),
+                "FAIL",
+                "admin_listen 127.0.0.1:%d" % port,
+                "is where clients come to",
+            )
+        self.assert_found(
+            self.check(admin_listen="127.0.0.1:%d" % util.free_port()),
+            "OK",
+            "admin_listen",
+            "free",
+        )
+
+    def test_log_daemon(self):
+        if os.path.exists("/run/systemd/journal/socket"):
+            self.skipTest("a journal listens here")
+        self.assert_found(
+            self.check(log_to="journal"),
+            "FAIL",
+            "log_to",
+            "nobody listens at /run/systemd/journal/socket",
+        )
+
     def test_log_file(self):
         self.assert_found(
             self.check(log_file="/nowhere/tlspost.log"),

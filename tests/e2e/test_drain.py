@@ -1,9 +1,15 @@
 """SIGTERM lets transactions finish; a second one does not wait."""
 
+import contextlib
+import os
+import socket
+import subprocess
 import time
 
 import case
+import proxy
 import smtpclient
+import util
 
 
 class DrainTest(case.PostfixCase):
@@ -93,6 +99,44 @@ class DrainTest(case.PostfixCase):
         running.check_sanitizers()
         self.proxies.remove(running)  # whatever status it ended with
         running.forget()
+
+    @staticmethod
+    def greets(port):
+        with contextlib.suppress(OSError):
+            with socket.create_connection(("127.0.0.1", port), 5) as peer:
+                return peer.recv(4) == b"220 "
+        return False
+
+    def test_log_that_nobody_reads_does_not_hold_it_up(self):
+        port = util.free_port()
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.set_blocking(writer, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * 4096)
+        os.set_blocking(writer, True)
+        settings = proxy.settings_for(
+            port, self.postfix.backend("reuse"), self.certificates
+        )
+        with subprocess.Popen(
+            [proxy.binary] + proxy.options(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=writer,
+            env=proxy.environment(),
+        ) as process:
+            os.close(writer)
+            try:
+                util.wait_until(
+                    lambda: self.greets(port), 20, "a tlspost that greets"
+                )
+                started = time.monotonic()
+                process.terminate()
+                self.assertEqual(process.wait(20), 0)
+                self.assertGreater(time.monotonic() - started, 4)
+            finally:
+                process.kill()
 
     def test_client_that_never_reads_does_not_hold_it_up(self):
         running = self.start_proxy(drain_timeout="2s")

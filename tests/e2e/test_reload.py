@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import shutil
 import signal
 import stat
 import tempfile
@@ -135,6 +136,29 @@ class ReloadTest(ReloadCase):
         self.reload(status=3)
         self.write(hostname="after.test")
         self.reload()
+
+    def test_what_needs_a_restart_and_does_not_go_with_the_rest(self):
+        """What is kept is not left without what it was to be replaced by."""
+        folder = tempfile.mkdtemp(prefix="tlspost-e2e-")
+        self.addCleanup(shutil.rmtree, folder)
+        trusted = {
+            "tls_ask_ccert": "yes",
+            "tls_CAfile": self.certificates.path("root.pem"),
+        }
+        running = self.start(**trusted)
+        self.write(hostname="after.test", tls_ask_ccert="yes", tls_CApath=folder)
+        self.assertIn(
+            "tls_CApath: changes together with tls_CAfile",
+            self.reload(status=1),
+        )
+        self.assertIn("220 mx.test", self.greeting(running))
+        self.write(**trusted)
+        self.reload()
+        running.stop()
+        self.proxies.remove(running)
+        self.start()
+        self.write(tls_ask_ccert="yes", tls_req_ccert="yes", tls_CApath=folder)
+        self.assertIn("tls_req_ccert: no client", self.reload(status=1))
 
     def test_E035_a_bad_file_changes_nothing(self):
         admin = util.free_port()

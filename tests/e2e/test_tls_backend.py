@@ -4,10 +4,16 @@ Against the real Postfix where it is about certificates and what Postfix sees,
 against a fake one where the backend has to misbehave.
 """
 
+import os
 import re
+import shutil
+import subprocess
+import tempfile
 import time
+import unittest.mock
 
 import case
+import debian
 import fakebackend
 import smtpclient
 
@@ -109,6 +115,31 @@ class PostfixBackendTest(case.PostfixCase):
     def test_verify_with_the_system_s_authorities(self):
         """Neither CAfile nor CApath: ours is none of the system's."""
         self.assert_no_mail(self.start("verify", backend_tls_CAfile=None))
+
+    def test_verify_with_the_authorities_that_the_environment_names(self):
+        """They may lie anywhere, behind the walls too."""
+        for name, value in (
+            ("SSL_CERT_FILE", self.certificates.path("root.pem")),
+            ("SSL_CERT_DIR", "/nowhere:" + self.hashed_authorities()),
+        ):
+            with self.subTest(name), unittest.mock.patch.dict(
+                os.environ, {name: value}
+            ):
+                self.deliver(self.start("verify", backend_tls_CAfile=None))
+
+    def hashed_authorities(self):
+        """A folder with the root's certificate under its hashed name."""
+        folder = tempfile.mkdtemp(prefix="tlspost-e2e-")
+        self.addCleanup(shutil.rmtree, folder)
+        shutil.copy(self.certificates.path("root.pem"), folder)
+        openssl, environment = debian.program("openssl")
+        subprocess.run(
+            [openssl, "rehash", folder],
+            env=environment or None,
+            check=True,
+            timeout=30,
+        )
+        return folder
 
     def test_verify_takes_the_name_from_backend(self):
         port = self.postfix.ports["secure"]
