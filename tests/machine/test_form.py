@@ -5,6 +5,7 @@ Builds nothing, needs no root and takes seconds.
 """
 
 import glob
+import ipaddress
 import json
 import os
 import re
@@ -199,6 +200,49 @@ class SeccompTest(FormCase):
             self.assertNotIn(name, always)
 
 
+class KubernetesSeccompTest(FormCase):
+    def setUp(self):
+        self.text = read("docker", "kubernetes", "seccomp.json")
+        self.profile = json.loads(self.text)
+
+    def test_is_the_other_one_without_conditions(self):
+        made = subprocess.run(
+            ["docker/make-seccomp", "--oci", "docker/seccomp.json"],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+        self.assertEqual(made.stdout, self.text)
+
+    def test_is_an_oci_profile(self):
+        """containerd takes no notice of what it does not know."""
+        self.assertEqual(
+            set(self.profile),
+            {"defaultAction", "defaultErrnoRet", "architectures", "syscalls"},
+        )
+        self.assertIn("SCMP_ARCH_AARCH64", self.profile["architectures"])
+        for rule in self.profile["syscalls"]:
+            self.assertLessEqual(
+                set(rule), {"names", "action", "errnoRet", "args"}
+            )
+
+    def test_allows_io_uring_and_nothing_that_takes_a_capability(self):
+        allowed = {
+            name
+            for rule in self.profile["syscalls"]
+            if rule["action"] == "SCMP_ACT_ALLOW" and not rule.get("args")
+            for name in rule["names"]
+        }
+        self.assertLessEqual({"io_uring_setup", "accept4"}, allowed)
+        for name in (
+            "mount", "bpf", "unshare", "setns", "clone", "clone3", "kcmp",
+            "open_by_handle_at", "init_module", "perf_event_open", "reboot",
+        ):
+            self.assertNotIn(name, allowed)
+
+
 class ComposeTest(FormCase):
     def setUp(self):
         (self.compose,) = load_yaml("docker", "compose.yaml")
@@ -254,6 +298,18 @@ class ComposeTest(FormCase):
             self.assertTrue(
                 os.path.exists(os.path.join(REPOSITORY, "docker", name))
             )
+
+    def test_no_address_is_given_to_two(self):
+        """Who has none of its own may be started first, and take another's."""
+        inside = [
+            service["networks"]["inside"]["ipv4_address"]
+            for service in self.services.values()
+        ]
+        self.assertEqual(len(set(inside)), len(self.services))
+        (config,) = self.compose["networks"]["inside"]["ipam"]["config"]
+        given = ipaddress.ip_network(config["ip_range"])
+        for address in inside:
+            self.assertNotIn(ipaddress.ip_address(address), given)
 
     def test_ports_are_the_images(self):
         exposed = re.search(
