@@ -126,10 +126,13 @@ class WallsTest(tlscase.TlsCase):
         os.rename(log, log + ".1")
         running.process.send_signal(signal.SIGUSR1)
         util.wait_until(lambda: os.path.exists(log), 10, "a new log file")
-        self.tls_session(running).quit()
-        util.wait_until(
-            lambda: "disconnect from" in util.read_text(log), 10, "its lines"
-        )
+
+        # It is there a moment before the first line goes into it.
+        def is_written():
+            self.tls_session(running).quit()
+            return "disconnect from" in util.read_text(log)
+
+        util.wait_until(is_written, 10, "its lines")
         self.assertIn("listening on", util.read_text(log + ".1"))
 
     def test_without_a_sandbox(self):
