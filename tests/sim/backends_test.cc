@@ -243,6 +243,29 @@ TEST(Backends, OneThatIsBackRelievesTheOther) {
   });
 }
 
+// An idle connection to one in trouble is held back while the other is dialled,
+// and not for longer.
+TEST(Backends, WhatIsIdleServesWhenNothingBetterCanBeHad) {
+  ForEachWorld(8, [](uint64_t number) {
+    WorldOptions options = Several(2, number);
+    options.sink.xclient = Xclient::kMany;
+    World world(std::move(options));
+    for (int i = 0; i < 11; ++i) {
+      ClientPlan plan = MakeClient(i, 1);
+      plan.start_after = i < 2 ? 1s : i < 10 ? 10s : 21s;
+      world.AddClient(std::move(plan));
+    }
+    world.AtTime(5s, [&world] { world.loop().set_refused(Sink(0), true); });
+    world.AtTime(20s, [&world] {
+      world.loop().set_refused(Sink(1), true);
+      world.loop().ResetConnectionsTo(Sink(1));
+    });
+    EXPECT_EQ(world.Run(), "");
+    for (int i = 0; i < 11; ++i) ExpectAllSent(world.client(i));
+    EXPECT_LT(world.client(10).ended_after(), 25s);
+  });
+}
+
 // Many connections that fail together are one failure: the pause is short.
 TEST(Backends, AShortOutageIsShortHoweverManyWait) {
   ForEachWorld(6, [](uint64_t number) {
