@@ -197,15 +197,15 @@ TEST(Backends, E103ADownOneRefusesNobodyByProxyHeader) {
     WorldOptions options = Several(2, number);
     options.settings.backend_identity = BackendIdentity::kProxy;
     options.settings.pool_mode = PoolMode::kSession;
-    options.settings.backend_max_connections = 4;
     options.settings.backend_backoff_max = Settings::Seconds(1);
     options.sink.xclient = Xclient::kNone;
     options.sink.proxy_header = true;
     World* playing = nullptr;
     options.mischief =
         [&playing](const SinkMta::Event& event) -> std::optional<Misdeed> {
-      const bool is_bad = event.verb == "CONNECT" && LastSink(*playing) == 1;
-      if (!is_bad) return std::nullopt;
+      if (event.verb != "CONNECT") return std::nullopt;
+      // So that there is always somebody who waits.
+      if (LastSink(*playing) == 0) return Delays(500ms);
       return Says("554 5.3.2 no service\r\n", /*close=*/true);
     };
     World world(std::move(options));
